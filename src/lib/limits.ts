@@ -1,0 +1,29 @@
+/**
+ * Every bound of heddle, named, with its unit and its reason. Whatever can grow has a row here; when one bites, the place
+ * that applies it counts it. Durations are milliseconds, sizes are bytes, lengths and counts are items.
+ */
+export const LIMITS = {
+  /** An OpenFlow message is at most what its 16-bit length field can say (OpenFlow 1.3.5 §7.1). */
+  openflowMessageSize: 65_535,
+  /** Time for a peer to say HELLO and answer FEATURES_REQUEST before it is dropped. */
+  handshakeTimeoutMs: 5_000,
+  /** Silence after which we send ECHO_REQUEST, and after as much again drop the peer. */
+  echoIntervalMs: 5_000,
+  /** Answers a request may wait for; then the connection is given up. */
+  requestTimeoutMs: 10_000,
+  /** Flow-mods in one ONF bundle. 100,000 in one stall the userspace datapath for 80 to 113 ms, 10,000 for at most 13 ms. */
+  bundleLength: 4_000,
+  /** Bundles sent to one bridge and not yet confirmed. */
+  bundlesInFlight: 2,
+  /** Bytes queued towards one peer that stopped reading before it is dropped. */
+  sendBufferSize: 64 * 1024 * 1024,
+  /** One JSON-RPC message from an ovsdb-server: an initial dump of a large database is one message. */
+  ovsdbMessageSize: 256 * 1024 * 1024,
+  /** Reconnect back-off: the first and the longest wait. */
+  backoffMinMs: 1_000,
+  backoffMaxMs: 8_000,
+  /** Silence after which an OVSDB session probes its peer, and after as much again reconnects. */
+  ovsdbProbeIntervalMs: 5_000,
+  /** OVSDB requests without a reply before a session is given up. */
+  ovsdbRequestTimeoutMs: 30_000,
+} as const;

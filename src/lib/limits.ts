@@ -26,4 +26,17 @@ export const LIMITS = {
   ovsdbProbeIntervalMs: 5_000,
   /** OVSDB requests without a reply before a session is given up. */
   ovsdbRequestTimeoutMs: 30_000,
+  /** Clients of the control socket at once, the length of one request of theirs, and how long a client waits. */
+  controlConnections: 32,
+  controlRequestLength: 1_000_000,
+  controlTimeoutMs: 10_000,
+  /** Changes of the topology file are taken together when they come within this time: editors write in several steps. */
+  reloadSettleMs: 100,
+  /** At start, hosts that do not answer are waited for this long before the others' flows are computed without them. */
+  startupGraceMs: 5_000,
+  /** Lines of one kind that a peer can cause, in one interval; the rest is counted. */
+  logBurst: 5,
+  logIntervalMs: 10_000,
+  /** Kinds of such lines remembered at once. */
+  logKeyCount: 10_000,
 } as const;

@@ -1,0 +1,81 @@
+/**
+ * What must outlive the process and stands nowhere else: host MACs that heddle allocated, and where ports without a `host`
+ * were last seen. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
+ * Serves the controller; an edge: all fs of the state directory is here.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { HeddleError } from '../lib/errors.ts';
+
+const FILE_NAME = 'state.json';
+const VERSION = 1;
+
+const SCHEMA = z.strictObject({
+  version: z.literal(VERSION),
+  /** Host name → its DVR MAC as text. Never given to another host, also after this one left the file. */
+  hostMacs: z.record(z.string(), z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)),
+  /** Port id → the host on whose switch it was last seen. */
+  portHosts: z.record(z.string(), z.string()),
+});
+
+export interface State {
+  readonly hostMacs: Readonly<Record<string, string>>;
+  readonly portHosts: Readonly<Record<string, string>>;
+}
+
+export const EMPTY_STATE: State = { hostMacs: {}, portHosts: {} };
+
+export class StateError extends HeddleError {}
+
+/** Default state directory: the system's for root, the user's own otherwise. */
+export function defaultStateDirectory(environment: NodeJS.ProcessEnv, userId: number): string {
+  if (userId === 0) return '/var/lib/heddle';
+  return join(environment.XDG_STATE_HOME ?? join(environment.HOME ?? '/tmp', '.local', 'state'), 'heddle');
+}
+
+/**
+ * The state of an earlier life, or the empty one where there is none. A file that is there but is not ours or not whole is
+ * refused with `STATE_INVALID` rather than overwritten: it holds what cannot be computed again.
+ */
+export function readState(directory: string): State {
+  const path = join(directory, FILE_NAME);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return EMPTY_STATE;
+    throw new StateError('STATE_UNREADABLE', `state file ${path}: ${messageOf(error)}; make it readable, or give --state DIR`);
+  }
+  try {
+    const { hostMacs, portHosts } = SCHEMA.parse(JSON.parse(text));
+    return { hostMacs, portHosts };
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    throw new StateError('STATE_INVALID', `state file ${path}: ${why}; restore it, or move it away to start without it`);
+  }
+}
+
+/** Write the whole state so that a crash at any moment leaves the old file or the new one. Throws `STATE_UNWRITABLE`. */
+export function writeState(directory: string, state: State): void {
+  const path = join(directory, FILE_NAME);
+  const temporary = `${path}.tmp`;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    const file = openSync(temporary, 'w', 0o644);
+    try {
+      writeSync(file, `${JSON.stringify({ version: VERSION, ...state }, undefined, 2)}\n`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; make room or give --state DIR`);
+  }
+}
+
+const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

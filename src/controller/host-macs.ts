@@ -2,20 +2,11 @@
  * Host MACs of distributed routing: each host has one of its own under `dvr_base_mac`, and keeps it for ever. Serves the
  * controller: a given MAC wins, then the one that was allocated before, else a new one that nobody has had. Pure.
  */
+import { originHash } from '../flow/cookie.ts';
 import { invariant } from '../lib/errors.ts';
 
 /** The last three bytes of `dvr_base_mac` are ours to fill. */
-const TAIL_BITS = 24;
-const TAIL_COUNT = 2 ** TAIL_BITS;
-
-/** A deterministic spread of host names over the tails, so that two controllers with the same file agree (FNV-1a). */
-function tailOf(name: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < name.length; index++) {
-    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193) >>> 0;
-  }
-  return (hash ^ (hash >>> TAIL_BITS)) % TAIL_COUNT;
-}
+const TAIL_COUNT = 2 ** 24;
 
 export interface HostMacRequest {
   readonly name: string;
@@ -46,7 +37,8 @@ export function allocateHostMacs(
 }
 
 function freeMac(name: string, prefix: number, taken: ReadonlySet<number>): number {
-  const start = tailOf(name);
+  // A deterministic spread over the tails, so that two controllers with the same file agree.
+  const start = originHash('host-mac', name) % TAIL_COUNT;
   for (let probe = 0; probe < TAIL_COUNT; probe++) {
     const tail = (start + probe) % TAIL_COUNT;
     // Tail 0 is dvr_base_mac itself, which stands for the prefix.

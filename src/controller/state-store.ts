@@ -45,14 +45,20 @@ export function readState(directory: string): State {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return EMPTY_STATE;
-    throw new StateError('STATE_UNREADABLE', `state file ${path}: ${messageOf(error)}; make it readable, or give --state DIR`);
+    throw new StateError(
+      'STATE_UNREADABLE',
+      `state file ${path}: ${messageOf(error)}; make it readable, or give --state DIR`,
+    );
   }
   try {
     const { hostMacs, portHosts } = SCHEMA.parse(JSON.parse(text));
     return { hostMacs, portHosts };
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
-    throw new StateError('STATE_INVALID', `state file ${path}: ${why}; restore it, or move it away to start without it`);
+    throw new StateError(
+      'STATE_INVALID',
+      `state file ${path}: ${why}; restore it, or move it away to start without it`,
+    );
   }
 }
 

@@ -7,6 +7,16 @@ export const LIMITS = {
   openflowMessageSize: 65_535,
   /** Time for a peer to say HELLO and answer FEATURES_REQUEST before it is dropped. */
   handshakeTimeoutMs: 5_000,
+  /** Connections that have not finished their handshake, on one listener; further ones are closed at once. */
+  handshakesAtOnce: 1_000,
+  /** Ports of one bridge: Open vSwitch gives out 16 bits of port numbers. */
+  portsPerBridge: 65_536,
+  /** Asynchronous messages kept while a handshake is under way. */
+  earlyMessages: 1_000,
+  /** Messages of an established peer that are well framed and cannot be read, before it is dropped. */
+  unreadableMessages: 100,
+  /** Time that a dropped peer gets to take what is already queued (an OFPT_ERROR) before its socket is destroyed. */
+  lingerMs: 500,
   /** Silence after which we send ECHO_REQUEST, and after as much again drop the peer. */
   echoIntervalMs: 5_000,
   /** Answers a request may wait for; then the connection is given up. */

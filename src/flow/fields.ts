@@ -6,8 +6,14 @@
 /** Values up to 48 bits are numbers, wider ones bigints; MAC and IPv4 addresses are numbers, IPv6 addresses bigints. */
 export type FieldValue = number | bigint;
 
-/** OXM classes; `ericoxm` is the experimenter class with Ericsson's id, for nd_reserved and nd_options_type. */
-export type OxmClass = 'oxm' | 'nxm0' | 'nxm1' | 'xreg' | 'ericoxm';
+/**
+ * OXM classes: `oxm` 0x8000, `xreg` 0x8001 (OXM_OF_PKT_REG*), `nxm0` and `nxm1` Nicira's 0 and 1. `onfoxm` and `ericoxm` are the
+ * experimenter class 0xffff with the id of the ONF (tcp_flags and actset_output over OpenFlow 1.3) and of Ericsson (ND extras).
+ */
+export type OxmClass = 'oxm' | 'nxm0' | 'nxm1' | 'xreg' | 'onfoxm' | 'ericoxm';
+
+/** Class, field number, and the name of the two in headers: `['oxm', 4, 'OXM_OF_ETH_SRC']`. */
+export type OxmCode = readonly [OxmClass, number, string];
 
 export type FieldFormat =
   | 'decimal'
@@ -43,775 +49,228 @@ export type Prerequisite =
 export interface Field {
   /** The name in `set_field:…->NAME` and in ovs-fields(7). */
   readonly ovsName: string;
-  /** An older name, which matches are printed under where ovs-ofctl does so: `dl_src` for eth_src. */
-  readonly alias?: string;
+  /** Other names that ovs-ofctl takes for it: `dl_src` for eth_src. */
+  readonly aliases: readonly string[];
+  /** Width of the value on the wire, a multiple of 8. */
   readonly bits: number;
+  /** The lowest bits that may be set; `NAME[]` is all of these. */
+  readonly significantBits: number;
   /** Code points, the one we write over OpenFlow 1.3 first. */
-  readonly codes: readonly (readonly [OxmClass, number])[];
+  readonly codes: readonly OxmCode[];
+  /** The name in bit ranges, `NXM_OF_ETH_SRC[0..15]`: Nicira's where it has one. */
+  readonly headerName: string;
   readonly format: FieldFormat;
   readonly maskable: 'none' | 'bitwise';
+  /** Whether actions may change it. */
+  readonly access: 'read' | 'write';
   readonly prerequisite: Prerequisite;
 }
 
+const CLASSES: readonly (readonly [string, OxmClass])[] = [
+  ['OXM_OF_PKT_REG', 'xreg'],
+  ['OXM_OF_', 'oxm'],
+  ['NXM_OF_', 'nxm0'],
+  ['NXM_NX_', 'nxm1'],
+  ['ONFOXM_ET_', 'onfoxm'],
+  ['ERICOXM_OF_', 'ericoxm'],
+];
+
+function code(text: string): OxmCode {
+  const [name = '', number] = text.split(' ');
+  const oxmClass = CLASSES.find(([prefix]) => name.startsWith(prefix))?.[1];
+  if (oxmClass === undefined || number === undefined) throw new RangeError(`no code point: ${text}`);
+  return [oxmClass, Number(number), name];
+}
+
+/** `names` is the name and its aliases; `bits` the width, or the width and the significant bits. */
+function row(
+  names: string,
+  bits: number | readonly [number, number],
+  format: FieldFormat,
+  maskable: Field['maskable'],
+  access: Field['access'],
+  prerequisite: Prerequisite,
+  ...codeTexts: readonly [string, ...string[]]
+): Field {
+  const [ovsName = '', ...aliases] = names.split(' ');
+  const [width, significantBits] = typeof bits === 'number' ? [bits, bits] : bits;
+  const codes = codeTexts.map(code);
+  const headerName = (codes.find(([oxmClass]) => oxmClass === 'nxm0' || oxmClass === 'nxm1') ?? code(codeTexts[0]))[2];
+  return { ovsName, aliases, bits: width, significantBits, codes, headerName, format, maskable, access, prerequisite };
+}
+
 export const FIELDS = {
-  dpHash: {
-    ovsName: 'dp_hash',
-    bits: 32,
-    codes: [['nxm1', 35]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  packetType: {
-    ovsName: 'packet_type',
-    bits: 32,
-    codes: [['oxm', 44]],
-    format: 'packetType',
-    maskable: 'none',
-    prerequisite: 'none',
-  },
-  conjId: {
-    ovsName: 'conj_id',
-    bits: 32,
-    codes: [['nxm1', 37]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'none',
-  },
-  tunnelId: {
-    ovsName: 'tun_id',
-    alias: 'tunnel_id',
-    bits: 64,
-    codes: [
-      ['oxm', 38],
-      ['nxm1', 16],
-    ],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunSrc: {
-    ovsName: 'tun_src',
-    bits: 32,
-    codes: [['nxm1', 31]],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunDst: {
-    ovsName: 'tun_dst',
-    bits: 32,
-    codes: [['nxm1', 32]],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunIpv6Src: {
-    ovsName: 'tun_ipv6_src',
-    bits: 128,
-    codes: [['nxm1', 109]],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunIpv6Dst: {
-    ovsName: 'tun_ipv6_dst',
-    bits: 128,
-    codes: [['nxm1', 110]],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunFlags: {
-    ovsName: 'tun_flags',
-    bits: 16,
-    codes: [['nxm1', 104]],
-    format: 'tunFlags',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunGbpId: {
-    ovsName: 'tun_gbp_id',
-    bits: 16,
-    codes: [['nxm1', 38]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunGbpFlags: {
-    ovsName: 'tun_gbp_flags',
-    bits: 8,
-    codes: [['nxm1', 39]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata0: {
-    ovsName: 'tun_metadata0',
-    bits: 992,
-    codes: [['nxm1', 40]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata1: {
-    ovsName: 'tun_metadata1',
-    bits: 992,
-    codes: [['nxm1', 41]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata2: {
-    ovsName: 'tun_metadata2',
-    bits: 992,
-    codes: [['nxm1', 42]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata3: {
-    ovsName: 'tun_metadata3',
-    bits: 992,
-    codes: [['nxm1', 43]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata4: {
-    ovsName: 'tun_metadata4',
-    bits: 992,
-    codes: [['nxm1', 44]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata5: {
-    ovsName: 'tun_metadata5',
-    bits: 992,
-    codes: [['nxm1', 45]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata6: {
-    ovsName: 'tun_metadata6',
-    bits: 992,
-    codes: [['nxm1', 46]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  tunMetadata7: {
-    ovsName: 'tun_metadata7',
-    bits: 992,
-    codes: [['nxm1', 47]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  metadata: {
-    ovsName: 'metadata',
-    bits: 64,
-    codes: [['oxm', 2]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  inPort: { ovsName: 'in_port', bits: 32, codes: [['oxm', 0]], format: 'port', maskable: 'none', prerequisite: 'none' },
-  pktMark: {
-    ovsName: 'pkt_mark',
-    bits: 32,
-    codes: [['nxm1', 33]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ctState: {
-    ovsName: 'ct_state',
-    bits: 32,
-    codes: [['nxm1', 105]],
-    format: 'ctState',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ctZone: {
-    ovsName: 'ct_zone',
-    bits: 16,
-    codes: [['nxm1', 106]],
-    format: 'hex',
-    maskable: 'none',
-    prerequisite: 'none',
-  },
-  ctMark: {
-    ovsName: 'ct_mark',
-    bits: 32,
-    codes: [['nxm1', 107]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ctLabel: {
-    ovsName: 'ct_label',
-    bits: 128,
-    codes: [['nxm1', 108]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ctNwProto: {
-    ovsName: 'ct_nw_proto',
-    bits: 8,
-    codes: [['nxm1', 119]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'ct',
-  },
-  ctNwSrc: {
-    ovsName: 'ct_nw_src',
-    bits: 32,
-    codes: [['nxm1', 120]],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  ctNwDst: {
-    ovsName: 'ct_nw_dst',
-    bits: 32,
-    codes: [['nxm1', 121]],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  ctIpv6Src: {
-    ovsName: 'ct_ipv6_src',
-    bits: 128,
-    codes: [['nxm1', 122]],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  ctIpv6Dst: {
-    ovsName: 'ct_ipv6_dst',
-    bits: 128,
-    codes: [['nxm1', 123]],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  ctTpSrc: {
-    ovsName: 'ct_tp_src',
-    bits: 16,
-    codes: [['nxm1', 124]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  ctTpDst: {
-    ovsName: 'ct_tp_dst',
-    bits: 16,
-    codes: [['nxm1', 125]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'ct',
-  },
-  reg0: { ovsName: 'reg0', bits: 32, codes: [['nxm1', 0]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg1: { ovsName: 'reg1', bits: 32, codes: [['nxm1', 1]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg2: { ovsName: 'reg2', bits: 32, codes: [['nxm1', 2]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg3: { ovsName: 'reg3', bits: 32, codes: [['nxm1', 3]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg4: { ovsName: 'reg4', bits: 32, codes: [['nxm1', 4]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg5: { ovsName: 'reg5', bits: 32, codes: [['nxm1', 5]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg6: { ovsName: 'reg6', bits: 32, codes: [['nxm1', 6]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg7: { ovsName: 'reg7', bits: 32, codes: [['nxm1', 7]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg8: { ovsName: 'reg8', bits: 32, codes: [['nxm1', 8]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg9: { ovsName: 'reg9', bits: 32, codes: [['nxm1', 9]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  reg10: {
-    ovsName: 'reg10',
-    bits: 32,
-    codes: [['nxm1', 10]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  reg11: {
-    ovsName: 'reg11',
-    bits: 32,
-    codes: [['nxm1', 11]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  reg12: {
-    ovsName: 'reg12',
-    bits: 32,
-    codes: [['nxm1', 12]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  reg13: {
-    ovsName: 'reg13',
-    bits: 32,
-    codes: [['nxm1', 13]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  reg14: {
-    ovsName: 'reg14',
-    bits: 32,
-    codes: [['nxm1', 14]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  reg15: {
-    ovsName: 'reg15',
-    bits: 32,
-    codes: [['nxm1', 15]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  xreg0: { ovsName: 'xreg0', bits: 64, codes: [['xreg', 0]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg1: { ovsName: 'xreg1', bits: 64, codes: [['xreg', 1]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg2: { ovsName: 'xreg2', bits: 64, codes: [['xreg', 2]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg3: { ovsName: 'xreg3', bits: 64, codes: [['xreg', 3]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg4: { ovsName: 'xreg4', bits: 64, codes: [['xreg', 4]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg5: { ovsName: 'xreg5', bits: 64, codes: [['xreg', 5]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg6: { ovsName: 'xreg6', bits: 64, codes: [['xreg', 6]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xreg7: { ovsName: 'xreg7', bits: 64, codes: [['xreg', 7]], format: 'hex', maskable: 'bitwise', prerequisite: 'none' },
-  xxreg0: {
-    ovsName: 'xxreg0',
-    bits: 128,
-    codes: [['nxm1', 111]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  xxreg1: {
-    ovsName: 'xxreg1',
-    bits: 128,
-    codes: [['nxm1', 112]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  xxreg2: {
-    ovsName: 'xxreg2',
-    bits: 128,
-    codes: [['nxm1', 113]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  xxreg3: {
-    ovsName: 'xxreg3',
-    bits: 128,
-    codes: [['nxm1', 114]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ethSrc: {
-    ovsName: 'eth_src',
-    alias: 'dl_src',
-    bits: 48,
-    codes: [
-      ['oxm', 4],
-      ['nxm0', 2],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ethDst: {
-    ovsName: 'eth_dst',
-    alias: 'dl_dst',
-    bits: 48,
-    codes: [
-      ['oxm', 3],
-      ['nxm0', 1],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  ethType: {
-    ovsName: 'eth_type',
-    alias: 'dl_type',
-    bits: 16,
-    codes: [
-      ['oxm', 5],
-      ['nxm0', 3],
-    ],
-    format: 'hex',
-    maskable: 'none',
-    prerequisite: 'none',
-  },
-  vlanTci: {
-    ovsName: 'vlan_tci',
-    bits: 16,
-    codes: [['nxm0', 4]],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  vlanVid: {
-    ovsName: 'vlan_vid',
-    bits: 16,
-    codes: [['oxm', 6]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'none',
-  },
-  vlanPcp: {
-    ovsName: 'vlan_pcp',
-    alias: 'dl_vlan_pcp',
-    bits: 8,
-    codes: [['oxm', 7]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'vlan',
-  },
-  mplsLabel: {
-    ovsName: 'mpls_label',
-    bits: 32,
-    codes: [['oxm', 34]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'mpls',
-  },
-  mplsTc: {
-    ovsName: 'mpls_tc',
-    bits: 8,
-    codes: [['oxm', 35]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'mpls',
-  },
-  mplsBos: {
-    ovsName: 'mpls_bos',
-    bits: 8,
-    codes: [['oxm', 36]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'mpls',
-  },
-  mplsTtl: {
-    ovsName: 'mpls_ttl',
-    bits: 8,
-    codes: [['nxm1', 30]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'mpls',
-  },
-  ipv4Src: {
-    ovsName: 'ip_src',
-    alias: 'nw_src',
-    bits: 32,
-    codes: [
-      ['oxm', 11],
-      ['nxm0', 7],
-    ],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'ipv4',
-  },
-  ipv4Dst: {
-    ovsName: 'ip_dst',
-    alias: 'nw_dst',
-    bits: 32,
-    codes: [
-      ['oxm', 12],
-      ['nxm0', 8],
-    ],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'ipv4',
-  },
-  ipv6Src: {
-    ovsName: 'ipv6_src',
-    bits: 128,
-    codes: [
-      ['oxm', 26],
-      ['nxm1', 19],
-    ],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'ipv6',
-  },
-  ipv6Dst: {
-    ovsName: 'ipv6_dst',
-    bits: 128,
-    codes: [
-      ['oxm', 27],
-      ['nxm1', 20],
-    ],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'ipv6',
-  },
-  ipv6Label: {
-    ovsName: 'ipv6_label',
-    bits: 32,
-    codes: [
-      ['oxm', 28],
-      ['nxm1', 27],
-    ],
-    format: 'hex',
-    maskable: 'bitwise',
-    prerequisite: 'ipv6',
-  },
-  ipProto: {
-    ovsName: 'nw_proto',
-    bits: 8,
-    codes: [
-      ['oxm', 10],
-      ['nxm0', 6],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'ip',
-  },
-  ipTos: { ovsName: 'nw_tos', bits: 8, codes: [['nxm0', 5]], format: 'decimal', maskable: 'none', prerequisite: 'ip' },
-  ipDscp: { ovsName: 'ip_dscp', bits: 8, codes: [['oxm', 8]], format: 'decimal', maskable: 'none', prerequisite: 'ip' },
-  ipEcn: {
-    ovsName: 'nw_ecn',
-    bits: 8,
-    codes: [
-      ['oxm', 9],
-      ['nxm1', 28],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'ip',
-  },
-  ipTtl: { ovsName: 'nw_ttl', bits: 8, codes: [['nxm1', 29]], format: 'decimal', maskable: 'none', prerequisite: 'ip' },
-  ipFrag: {
-    ovsName: 'ip_frag',
-    bits: 8,
-    codes: [['nxm1', 26]],
-    format: 'frag',
-    maskable: 'bitwise',
-    prerequisite: 'ip',
-  },
-  arpOp: {
-    ovsName: 'arp_op',
-    bits: 16,
-    codes: [
-      ['oxm', 21],
-      ['nxm0', 15],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'arp',
-  },
-  arpSpa: {
-    ovsName: 'arp_spa',
-    bits: 32,
-    codes: [
-      ['oxm', 22],
-      ['nxm0', 16],
-    ],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'arp',
-  },
-  arpTpa: {
-    ovsName: 'arp_tpa',
-    bits: 32,
-    codes: [
-      ['oxm', 23],
-      ['nxm0', 17],
-    ],
-    format: 'ipv4',
-    maskable: 'bitwise',
-    prerequisite: 'arp',
-  },
-  arpSha: {
-    ovsName: 'arp_sha',
-    bits: 48,
-    codes: [
-      ['oxm', 24],
-      ['nxm1', 17],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'arp',
-  },
-  arpTha: {
-    ovsName: 'arp_tha',
-    bits: 48,
-    codes: [
-      ['oxm', 25],
-      ['nxm1', 18],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'arp',
-  },
-  tcpSrc: {
-    ovsName: 'tcp_src',
-    bits: 16,
-    codes: [
-      ['oxm', 13],
-      ['nxm0', 9],
-    ],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'tcp',
-  },
-  tcpDst: {
-    ovsName: 'tcp_dst',
-    bits: 16,
-    codes: [
-      ['oxm', 14],
-      ['nxm0', 10],
-    ],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'tcp',
-  },
-  tcpFlags: {
-    ovsName: 'tcp_flags',
-    bits: 16,
-    codes: [['nxm1', 34]],
-    format: 'tcpFlags',
-    maskable: 'bitwise',
-    prerequisite: 'tcp',
-  },
-  udpSrc: {
-    ovsName: 'udp_src',
-    bits: 16,
-    codes: [
-      ['oxm', 15],
-      ['nxm0', 11],
-    ],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'udp',
-  },
-  udpDst: {
-    ovsName: 'udp_dst',
-    bits: 16,
-    codes: [
-      ['oxm', 16],
-      ['nxm0', 12],
-    ],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'udp',
-  },
-  sctpSrc: {
-    ovsName: 'sctp_src',
-    bits: 16,
-    codes: [['oxm', 17]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'sctp',
-  },
-  sctpDst: {
-    ovsName: 'sctp_dst',
-    bits: 16,
-    codes: [['oxm', 18]],
-    format: 'decimal',
-    maskable: 'bitwise',
-    prerequisite: 'sctp',
-  },
-  icmpv4Type: {
-    ovsName: 'icmp_type',
-    bits: 8,
-    codes: [
-      ['oxm', 19],
-      ['nxm0', 13],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'icmpv4',
-  },
-  icmpv4Code: {
-    ovsName: 'icmp_code',
-    bits: 8,
-    codes: [
-      ['oxm', 20],
-      ['nxm0', 14],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'icmpv4',
-  },
-  icmpv6Type: {
-    ovsName: 'icmpv6_type',
-    bits: 8,
-    codes: [
-      ['oxm', 29],
-      ['nxm1', 21],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'icmpv6',
-  },
-  icmpv6Code: {
-    ovsName: 'icmpv6_code',
-    bits: 8,
-    codes: [
-      ['oxm', 30],
-      ['nxm1', 22],
-    ],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'icmpv6',
-  },
-  ndTarget: {
-    ovsName: 'nd_target',
-    bits: 128,
-    codes: [
-      ['oxm', 31],
-      ['nxm1', 23],
-    ],
-    format: 'ipv6',
-    maskable: 'bitwise',
-    prerequisite: 'nd',
-  },
-  ndSll: {
-    ovsName: 'nd_sll',
-    bits: 48,
-    codes: [
-      ['oxm', 32],
-      ['nxm1', 24],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'ndSolicit',
-  },
-  ndTll: {
-    ovsName: 'nd_tll',
-    bits: 48,
-    codes: [
-      ['oxm', 33],
-      ['nxm1', 25],
-    ],
-    format: 'mac',
-    maskable: 'bitwise',
-    prerequisite: 'ndAdvert',
-  },
-  ndReserved: {
-    ovsName: 'nd_reserved',
-    bits: 32,
-    codes: [['ericoxm', 1]],
-    format: 'hex',
-    maskable: 'none',
-    prerequisite: 'nd',
-  },
-  ndOptionsType: {
-    ovsName: 'nd_options_type',
-    bits: 8,
-    codes: [['ericoxm', 2]],
-    format: 'decimal',
-    maskable: 'none',
-    prerequisite: 'nd',
-  },
-} as const satisfies Record<string, Field>;
+  // Names, bits, format, masks, access, prerequisite, code points.
+  dpHash: row('dp_hash', 32, 'hex', 'bitwise', 'read', 'none', 'NXM_NX_DP_HASH 35'),
+  packetType: row('packet_type', 32, 'packetType', 'none', 'read', 'none', 'OXM_OF_PACKET_TYPE 44'),
+  conjId: row('conj_id', 32, 'decimal', 'none', 'read', 'none', 'NXM_NX_CONJ_ID 37'),
+  actsetOutput: row('actset_output', 32, 'port', 'none', 'read', 'none', 'ONFOXM_ET_ACTSET_OUTPUT 43'),
+  tunnelId: row('tun_id tunnel_id', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_TUNNEL_ID 38', 'NXM_NX_TUN_ID 16'),
+  tunSrc: row('tun_src', 32, 'ipv4', 'bitwise', 'write', 'none', 'NXM_NX_TUN_IPV4_SRC 31'),
+  tunDst: row('tun_dst', 32, 'ipv4', 'bitwise', 'write', 'none', 'NXM_NX_TUN_IPV4_DST 32'),
+  tunIpv6Src: row('tun_ipv6_src', 128, 'ipv6', 'bitwise', 'write', 'none', 'NXM_NX_TUN_IPV6_SRC 109'),
+  tunIpv6Dst: row('tun_ipv6_dst', 128, 'ipv6', 'bitwise', 'write', 'none', 'NXM_NX_TUN_IPV6_DST 110'),
+  tunGbpId: row('tun_gbp_id', 16, 'decimal', 'bitwise', 'write', 'none', 'NXM_NX_TUN_GBP_ID 38'),
+  tunGbpFlags: row('tun_gbp_flags', 8, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_GBP_FLAGS 39'),
+  tunFlags: row('tun_flags', [16, 1], 'tunFlags', 'bitwise', 'write', 'none', 'NXM_NX_TUN_FLAGS 104'),
+  tunMetadata0: row('tun_metadata0', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA0 40'),
+  tunMetadata1: row('tun_metadata1', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA1 41'),
+  tunMetadata2: row('tun_metadata2', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA2 42'),
+  tunMetadata3: row('tun_metadata3', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA3 43'),
+  tunMetadata4: row('tun_metadata4', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA4 44'),
+  tunMetadata5: row('tun_metadata5', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA5 45'),
+  tunMetadata6: row('tun_metadata6', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA6 46'),
+  tunMetadata7: row('tun_metadata7', 992, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_TUN_METADATA7 47'),
+  metadata: row('metadata', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_METADATA 2'),
+  inPort: row('in_port_oxm', 32, 'port', 'none', 'write', 'none', 'OXM_OF_IN_PORT 0'),
+  /** The ingress port in 16 bits, in bit ranges and learn(); matches hold `inPort`. */
+  inPortNxm: row('in_port', 16, 'port', 'none', 'write', 'none', 'NXM_OF_IN_PORT 0'),
+  pktMark: row('pkt_mark', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_PKT_MARK 33'),
+  ctState: row('ct_state', 32, 'ctState', 'bitwise', 'read', 'none', 'NXM_NX_CT_STATE 105'),
+  ctZone: row('ct_zone', 16, 'hex', 'none', 'read', 'none', 'NXM_NX_CT_ZONE 106'),
+  ctMark: row('ct_mark', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_CT_MARK 107'),
+  ctLabel: row('ct_label', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_CT_LABEL 108'),
+  ctNwSrc: row('ct_nw_src', 32, 'ipv4', 'bitwise', 'read', 'ct', 'NXM_NX_CT_NW_SRC 120'),
+  ctNwDst: row('ct_nw_dst', 32, 'ipv4', 'bitwise', 'read', 'ct', 'NXM_NX_CT_NW_DST 121'),
+  ctIpv6Src: row('ct_ipv6_src', 128, 'ipv6', 'bitwise', 'read', 'ct', 'NXM_NX_CT_IPV6_SRC 122'),
+  ctIpv6Dst: row('ct_ipv6_dst', 128, 'ipv6', 'bitwise', 'read', 'ct', 'NXM_NX_CT_IPV6_DST 123'),
+  ctNwProto: row('ct_nw_proto', 8, 'decimal', 'none', 'read', 'ct', 'NXM_NX_CT_NW_PROTO 119'),
+  ctTpSrc: row('ct_tp_src', 16, 'decimal', 'bitwise', 'read', 'ct', 'NXM_NX_CT_TP_SRC 124'),
+  ctTpDst: row('ct_tp_dst', 16, 'decimal', 'bitwise', 'read', 'ct', 'NXM_NX_CT_TP_DST 125'),
+  reg0: row('reg0', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG0 0'),
+  reg1: row('reg1', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG1 1'),
+  reg2: row('reg2', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG2 2'),
+  reg3: row('reg3', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG3 3'),
+  reg4: row('reg4', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG4 4'),
+  reg5: row('reg5', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG5 5'),
+  reg6: row('reg6', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG6 6'),
+  reg7: row('reg7', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG7 7'),
+  reg8: row('reg8', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG8 8'),
+  reg9: row('reg9', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG9 9'),
+  reg10: row('reg10', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG10 10'),
+  reg11: row('reg11', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG11 11'),
+  reg12: row('reg12', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG12 12'),
+  reg13: row('reg13', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG13 13'),
+  reg14: row('reg14', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG14 14'),
+  reg15: row('reg15', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_REG15 15'),
+  xreg0: row('xreg0', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG0 0'),
+  xreg1: row('xreg1', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG1 1'),
+  xreg2: row('xreg2', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG2 2'),
+  xreg3: row('xreg3', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG3 3'),
+  xreg4: row('xreg4', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG4 4'),
+  xreg5: row('xreg5', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG5 5'),
+  xreg6: row('xreg6', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG6 6'),
+  xreg7: row('xreg7', 64, 'hex', 'bitwise', 'write', 'none', 'OXM_OF_PKT_REG7 7'),
+  xxreg0: row('xxreg0', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_XXREG0 111'),
+  xxreg1: row('xxreg1', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_XXREG1 112'),
+  xxreg2: row('xxreg2', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_XXREG2 113'),
+  xxreg3: row('xxreg3', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_XXREG3 114'),
+  ethSrc: row('eth_src dl_src', 48, 'mac', 'bitwise', 'write', 'none', 'OXM_OF_ETH_SRC 4', 'NXM_OF_ETH_SRC 2'),
+  ethDst: row('eth_dst dl_dst', 48, 'mac', 'bitwise', 'write', 'none', 'OXM_OF_ETH_DST 3', 'NXM_OF_ETH_DST 1'),
+  ethType: row('eth_type dl_type', 16, 'hex', 'none', 'read', 'none', 'OXM_OF_ETH_TYPE 5', 'NXM_OF_ETH_TYPE 3'),
+  /** VLAN header whole (OpenFlow 1.0), in bit ranges and learn(); matches hold `vlanVid` and `vlanPcp`. */
+  vlanTci: row('vlan_tci', 16, 'hex', 'bitwise', 'write', 'none', 'NXM_OF_VLAN_TCI 4'),
+  /** Bit 12 (0x1000) says that there is a VLAN header; it can be matched, and is not part of `OXM_OF_VLAN_VID[]`. */
+  vlanVid: row('vlan_vid', [16, 12], 'decimal', 'bitwise', 'write', 'none', 'OXM_OF_VLAN_VID 6'),
+  vlanPcp: row('vlan_pcp dl_vlan_pcp', [8, 3], 'decimal', 'none', 'write', 'vlan', 'OXM_OF_VLAN_PCP 7'),
+  mplsLabel: row('mpls_label', [32, 20], 'decimal', 'none', 'write', 'mpls', 'OXM_OF_MPLS_LABEL 34'),
+  mplsTc: row('mpls_tc', [8, 3], 'decimal', 'none', 'write', 'mpls', 'OXM_OF_MPLS_TC 35'),
+  mplsBos: row('mpls_bos', [8, 1], 'decimal', 'none', 'read', 'mpls', 'OXM_OF_MPLS_BOS 36'),
+  mplsTtl: row('mpls_ttl', 8, 'decimal', 'none', 'write', 'mpls', 'NXM_NX_MPLS_TTL 30'),
+  ipv4Src: row('ip_src nw_src', 32, 'ipv4', 'bitwise', 'write', 'ipv4', 'OXM_OF_IPV4_SRC 11', 'NXM_OF_IP_SRC 7'),
+  ipv4Dst: row('ip_dst nw_dst', 32, 'ipv4', 'bitwise', 'write', 'ipv4', 'OXM_OF_IPV4_DST 12', 'NXM_OF_IP_DST 8'),
+  ipv6Src: row('ipv6_src', 128, 'ipv6', 'bitwise', 'write', 'ipv6', 'OXM_OF_IPV6_SRC 26', 'NXM_NX_IPV6_SRC 19'),
+  ipv6Dst: row('ipv6_dst', 128, 'ipv6', 'bitwise', 'write', 'ipv6', 'OXM_OF_IPV6_DST 27', 'NXM_NX_IPV6_DST 20'),
+  ipv6Label: row(
+    'ipv6_label',
+    [32, 20],
+    'hex',
+    'bitwise',
+    'write',
+    'ipv6',
+    'OXM_OF_IPV6_FLABEL 28',
+    'NXM_NX_IPV6_LABEL 27',
+  ),
+  ipProto: row('nw_proto ip_proto', 8, 'decimal', 'none', 'read', 'ip', 'OXM_OF_IP_PROTO 10', 'NXM_OF_IP_PROTO 6'),
+  /** The TOS byte with its two lowest bits zero, in bit ranges and actions; matches hold `ipDscp`. */
+  ipTos: row('nw_tos', 8, 'decimal', 'none', 'write', 'ip', 'NXM_OF_IP_TOS 5'),
+  ipDscp: row('ip_dscp', [8, 6], 'decimal', 'none', 'write', 'ip', 'OXM_OF_IP_DSCP 8'),
+  ipEcn: row('nw_ecn ip_ecn', [8, 2], 'decimal', 'none', 'write', 'ip', 'OXM_OF_IP_ECN 9', 'NXM_NX_IP_ECN 28'),
+  ipTtl: row('nw_ttl', 8, 'decimal', 'none', 'write', 'ip', 'NXM_NX_IP_TTL 29'),
+  ipFrag: row('ip_frag nw_frag', [8, 2], 'frag', 'bitwise', 'read', 'ip', 'NXM_NX_IP_FRAG 26'),
+  arpOp: row('arp_op', 16, 'decimal', 'none', 'write', 'arp', 'OXM_OF_ARP_OP 21', 'NXM_OF_ARP_OP 15'),
+  arpSpa: row('arp_spa', 32, 'ipv4', 'bitwise', 'write', 'arp', 'OXM_OF_ARP_SPA 22', 'NXM_OF_ARP_SPA 16'),
+  arpTpa: row('arp_tpa', 32, 'ipv4', 'bitwise', 'write', 'arp', 'OXM_OF_ARP_TPA 23', 'NXM_OF_ARP_TPA 17'),
+  arpSha: row('arp_sha', 48, 'mac', 'bitwise', 'write', 'arp', 'OXM_OF_ARP_SHA 24', 'NXM_NX_ARP_SHA 17'),
+  arpTha: row('arp_tha', 48, 'mac', 'bitwise', 'write', 'arp', 'OXM_OF_ARP_THA 25', 'NXM_NX_ARP_THA 18'),
+  tcpSrc: row('tcp_src tp_src', 16, 'decimal', 'bitwise', 'write', 'tcp', 'OXM_OF_TCP_SRC 13', 'NXM_OF_TCP_SRC 9'),
+  tcpDst: row('tcp_dst tp_dst', 16, 'decimal', 'bitwise', 'write', 'tcp', 'OXM_OF_TCP_DST 14', 'NXM_OF_TCP_DST 10'),
+  tcpFlags: row(
+    'tcp_flags',
+    [16, 12],
+    'tcpFlags',
+    'bitwise',
+    'read',
+    'tcp',
+    'ONFOXM_ET_TCP_FLAGS 42',
+    'NXM_NX_TCP_FLAGS 34',
+  ),
+  udpSrc: row('udp_src', 16, 'decimal', 'bitwise', 'write', 'udp', 'OXM_OF_UDP_SRC 15', 'NXM_OF_UDP_SRC 11'),
+  udpDst: row('udp_dst', 16, 'decimal', 'bitwise', 'write', 'udp', 'OXM_OF_UDP_DST 16', 'NXM_OF_UDP_DST 12'),
+  sctpSrc: row('sctp_src', 16, 'decimal', 'bitwise', 'write', 'sctp', 'OXM_OF_SCTP_SRC 17'),
+  sctpDst: row('sctp_dst', 16, 'decimal', 'bitwise', 'write', 'sctp', 'OXM_OF_SCTP_DST 18'),
+  icmpv4Type: row('icmp_type', 8, 'decimal', 'none', 'write', 'icmpv4', 'OXM_OF_ICMPV4_TYPE 19', 'NXM_OF_ICMP_TYPE 13'),
+  icmpv4Code: row('icmp_code', 8, 'decimal', 'none', 'write', 'icmpv4', 'OXM_OF_ICMPV4_CODE 20', 'NXM_OF_ICMP_CODE 14'),
+  icmpv6Type: row(
+    'icmpv6_type',
+    8,
+    'decimal',
+    'none',
+    'write',
+    'icmpv6',
+    'OXM_OF_ICMPV6_TYPE 29',
+    'NXM_NX_ICMPV6_TYPE 21',
+  ),
+  icmpv6Code: row(
+    'icmpv6_code',
+    8,
+    'decimal',
+    'none',
+    'write',
+    'icmpv6',
+    'OXM_OF_ICMPV6_CODE 30',
+    'NXM_NX_ICMPV6_CODE 22',
+  ),
+  ndTarget: row('nd_target', 128, 'ipv6', 'bitwise', 'write', 'nd', 'OXM_OF_IPV6_ND_TARGET 31', 'NXM_NX_ND_TARGET 23'),
+  ndSll: row('nd_sll', 48, 'mac', 'bitwise', 'write', 'ndSolicit', 'OXM_OF_IPV6_ND_SLL 32', 'NXM_NX_ND_SLL 24'),
+  ndTll: row('nd_tll', 48, 'mac', 'bitwise', 'write', 'ndAdvert', 'OXM_OF_IPV6_ND_TLL 33', 'NXM_NX_ND_TLL 25'),
+  ndReserved: row('nd_reserved', 32, 'decimal', 'none', 'write', 'nd', 'ERICOXM_OF_ICMPV6_ND_RESERVED 1'),
+  ndOptionsType: row('nd_options_type', 8, 'decimal', 'none', 'write', 'nd', 'ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE 2'),
+} satisfies Record<string, Field>;
 
 export type FieldName = keyof typeof FIELDS;
+
+/** Every field by its name, its aliases and its header names: `eth_src`, `dl_src`, `NXM_OF_ETH_SRC`, `OXM_OF_ETH_SRC`. */
+export const FIELD_NAMES: ReadonlyMap<string, FieldName> = new Map(
+  (Object.entries(FIELDS) as readonly (readonly [FieldName, Field])[]).flatMap(([name, field]) =>
+    [field.ovsName, ...field.aliases, ...field.codes.map((code) => code[2])].map((text) => [text, name] as const),
+  ),
+);
+
+/**
+ * What a match can test beyond or short of the significant bits: a VLAN id has the bit that says "tagged" beside its 12
+ * bits, and Open vSwitch keeps 8 bits of ct_state.
+ */
+const MATCH_BITS: { readonly [Name in FieldName]?: number } = { vlanVid: 13, ctState: 8 };
+
+/** All ones over the bits of a field that a match can test. */
+export function fullMask(name: FieldName): FieldValue {
+  const field: Field = FIELDS[name];
+  const bits = MATCH_BITS[name] ?? field.significantBits;
+  return isWide(field) ? (1n << BigInt(bits)) - 1n : 2 ** bits - 1;
+}
+
+/** Whether the values of a field are bigints. */
+export function isWide(field: Field): boolean {
+  return field.bits > 48;
+}

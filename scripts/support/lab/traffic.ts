@@ -39,7 +39,7 @@ export class Receiver {
 
 /** Listen on a TCP port, over IPv4 and IPv6, for one connection; comes back once it listens. */
 export async function receiveText(namespace: Namespace, port: number): Promise<Receiver> {
-  const receiver = new Receiver(namespace.start(['timeout', '30', 'nc', '-l', '-p', `${port}`]));
+  const receiver = new Receiver(namespace.start(['timeout', '30', 'nc.openbsd', '-l', '-p', `${port}`]));
   await eventually(`something listens on TCP port ${port}`, async () =>
     (await namespace.run(['ss', '-Hltn', `sport = :${port}`])).includes('LISTEN'),
   );
@@ -48,5 +48,5 @@ export async function receiveText(namespace: Namespace, port: number): Promise<R
 
 /** Send text over TCP and close. Throws when nobody takes it within five seconds. */
 export async function sendText(namespace: Namespace, address: string, port: number, text: string): Promise<void> {
-  await namespace.run(['nc', '-N', '-w', '5', address, `${port}`], { input: text });
+  await namespace.run(['nc.openbsd', '-N', '-w', '5', address, `${port}`], { input: text });
 }

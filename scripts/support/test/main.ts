@@ -1,0 +1,138 @@
+/**
+ * Runs the parts of the suite that were asked for, one after the other, and sums them up: `scripts/test` is its shell. Each
+ * part counts its tests; lint and type check count as one each, and so does leaving nothing behind.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { styleText } from 'node:util';
+import { clearLeftovers, RUN_VARIABLE, type Run, rootLinks } from './leftovers.ts';
+import { type Failure, judge, type Outcome } from './report.ts';
+import { ALLOWED_SKIPS } from './skips.ts';
+
+const ROOT = dirname(dirname(dirname(import.meta.dirname)));
+/** A part that takes longer hangs. The whole suite is to end within 10 minutes on 2 cores. */
+const PART_TIMEOUT_MS = 10 * 60_000;
+const DETAIL_LINES = 40;
+
+const PARTS = ['lint', 'types', 'unit', 'ovs', 'netns'] as const;
+type Part = (typeof PARTS)[number];
+
+const isPart = (text: string): text is Part => (PARTS as readonly string[]).includes(text);
+
+/** Set by SIGINT and SIGTERM: what runs is told to end, the rest is not begun, leftovers are cleared away all the same. */
+let interrupted: NodeJS.Signals | undefined;
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Run a program of node_modules/.bin with the run's environment, its output going where ours goes; gives the exit status. */
+async function runTool(run: Run, command: readonly string[]): Promise<number> {
+  const [program = '', ...args] = command;
+  const child = spawn(join(ROOT, 'node_modules/.bin', program), args, {
+    cwd: ROOT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: PART_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    env: {
+      ...process.env,
+      PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`,
+      TMPDIR: run.temporaryDirectory,
+      HEDDLE_LAB_PREFIX: run.labPrefix,
+      [RUN_VARIABLE]: run.id,
+    },
+  });
+  const interrupt = (signal: NodeJS.Signals): void => {
+    interrupted = signal;
+    child.kill(signal);
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const [status, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt);
+  if (signal) say(`${program}: ended by ${signal}`);
+  return status ?? 1;
+}
+
+/** A tool that is right or wrong as a whole. */
+async function runCheck(run: Run, name: string, command: readonly string[]): Promise<Outcome> {
+  const status = await runTool(run, command);
+  if (status === 0) return { passed: 1, failures: [], skipped: [] };
+  const detail = `exit status ${status}: its output above says where; \`${command.join(' ')}\` repeats it`;
+  return { passed: 0, failures: [{ name, detail }], skipped: [] };
+}
+
+async function runVitest(run: Run, args: readonly string[]): Promise<Outcome> {
+  const file = join(run.temporaryDirectory, 'report.json');
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const exitStatus = await runTool(run, ['vitest', 'run', ...reporters, ...args]);
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  rmSync(file, { force: true });
+  return judge(text, { root: ROOT, exitStatus, allowedSkips: ALLOWED_SKIPS });
+}
+
+function runPart(run: Run, part: Part): Promise<Outcome> {
+  if (part === 'lint') return runCheck(run, 'lint', ['biome', 'check', '--error-on-warnings', '.']);
+  if (part === 'types') return runCheck(run, 'types', ['tsc', '--noEmit']);
+  return runVitest(run, ['--project', part]);
+}
+
+/** Run one part, then look at what it left behind. */
+async function runTidily(run: Run, name: string, work: () => Promise<Outcome>): Promise<[Outcome, string[]]> {
+  say(styleText('bold', `\n== ${name}`));
+  const begunMs = performance.now();
+  const outcome = await work();
+  const leftovers = await clearLeftovers(run);
+  const seconds = ((performance.now() - begunMs) / 1000).toFixed(1);
+  say(`== ${name}: ${outcome.passed} passed, ${outcome.failures.length} failed, ${seconds} s`);
+  return [outcome, leftovers.map((leftover) => `after ${name}: ${leftover}`)];
+}
+
+function sayFailure({ name, detail }: Failure): void {
+  const lines = detail.trimEnd().split('\n');
+  const shown = lines.length > DETAIL_LINES ? [...lines.slice(0, DETAIL_LINES), '…'] : lines;
+  say(styleText('red', `\nFAILED ${name}`));
+  for (const line of shown) say(`    ${line}`);
+}
+
+function checkUsage(words: readonly string[]): string | undefined {
+  const lost = words.find((word) => !isPart(word) && !existsSync(join(ROOT, word)) && !existsSync(word));
+  if (lost !== undefined) return `${lost} is neither a part (${PARTS.join(', ')}) nor a file`;
+  const needsRoot = words.some((word) => word === 'netns' || word.includes('test/netns'));
+  if (needsRoot && process.getuid?.() !== 0)
+    return 'netns makes network namespaces, and that needs root: sudo scripts/test netns';
+  return undefined;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const wrong = checkUsage(words);
+  if (wrong !== undefined) {
+    process.stderr.write(`test: ${wrong}\n`);
+    return 2;
+  }
+  const temporaryDirectory = mkdtempSync(`/tmp/heddle-test-`);
+  const run: Run = { id: randomUUID(), labPrefix: `hdtest${process.pid}`, temporaryDirectory, links: rootLinks() };
+  process.once('exit', () => rmSync(temporaryDirectory, { recursive: true, force: true }));
+  const files = words.filter((word) => !isPart(word)).map((word) => relative(ROOT, join(ROOT, word)));
+  const parts = words.length === 0 ? PARTS : PARTS.filter((part) => words.includes(part));
+  const outcomes: Outcome[] = [];
+  const leftovers: string[] = [];
+  const note = ([outcome, left]: [Outcome, string[]]) => {
+    outcomes.push(outcome);
+    leftovers.push(...left);
+  };
+  for (const part of parts) if (!interrupted) note(await runTidily(run, part, () => runPart(run, part)));
+  if (files.length > 0 && !interrupted) note(await runTidily(run, files.join(' '), () => runVitest(run, files)));
+  const failures = outcomes.flatMap((outcome) => outcome.failures);
+  if (interrupted) failures.push({ name: 'the run', detail: `interrupted by ${interrupted}` });
+  if (leftovers.length > 0) failures.push({ name: 'nothing is left behind', detail: leftovers.join('\n') });
+  failures.forEach(sayFailure);
+  for (const { name, reason } of outcomes.flatMap((outcome) => outcome.skipped)) say(`skipped ${name}: ${reason}`);
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, leftovers.length === 0 ? 1 : 0);
+  say(`\n${passed} passed, ${failures.length} failed`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

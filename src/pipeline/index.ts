@@ -1,0 +1,6 @@
+/** The whole pipeline: every bridge, with every rule declared. What lists rules (documentation, tests) imports this. */
+import './anti-spoof.ts';
+
+export { brInt } from './br-int.ts';
+export { brPhys } from './br-phys.ts';
+export { brTun } from './br-tun.ts';

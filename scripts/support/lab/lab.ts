@@ -28,6 +28,10 @@ export interface SegmentOptions {
 export interface LabOptions {
   /** Names of the hosts, in order: the first one's addresses end in .11. */
   readonly hosts: readonly string[];
+  /** Addresses of hosts by name, where a topology file has fixed them already. */
+  readonly addresses?: ReadonlyMap<string, HostAddresses>;
+  /** The controller's address in the management network. */
+  readonly controllerIp?: string;
   readonly segments?: readonly SegmentOptions[];
   /** MTU of the underlay and of the segments. */
   readonly mtu?: number;
@@ -54,8 +58,15 @@ const UNDERLAY_PREFIX = '172.28.0';
 export const UNDERLAY_BRIDGE = 'br-phy';
 export const UNDERLAY_LINK = 'ul0';
 
+export interface HostAddresses {
+  /** Of its OVSDB, and of its bridges as they call the controller. */
+  readonly managementIp: string;
+  /** Of its tunnels. */
+  readonly localIp: string;
+}
+
 /** Addresses of the n-th host, counted from 0: a topology file can be written before the lab is up. */
-export function hostAddresses(index: number): { managementIp: string; localIp: string } {
+export function hostAddresses(index: number): HostAddresses {
   return { managementIp: `${MANAGEMENT_PREFIX}.${11 + index}`, localIp: `${UNDERLAY_PREFIX}.${11 + index}` };
 }
 
@@ -109,7 +120,7 @@ export class Lab {
       options.hosts.map(async (name, index) => {
         const namespace = await Namespace.create(named(name), { ipv6: false });
         const directory = join(record.directory, name);
-        return new Host({ name, namespace, directory, ...hostAddresses(index) });
+        return new Host({ name, namespace, directory, ...(options.addresses?.get(name) ?? hostAddresses(index)) });
       }),
     );
     const lab = new Lab(record, { wires: wiring, controller, hosts });
@@ -119,7 +130,7 @@ export class Lab {
       ...Object.fromEntries(hosts.map((host) => [host.name, host.namespace])),
     });
     await lab.#wire('management', controller, 'mgmt0', 'ctl', 1500);
-    await controller.ip([`address add ${CONTROLLER_IP}/24 dev mgmt0`]);
+    await controller.ip([`address add ${options.controllerIp ?? CONTROLLER_IP}/24 dev mgmt0`]);
     await Promise.all(hosts.map((host) => lab.#furnish(host, segments, options)));
     return lab;
   }

@@ -5,6 +5,8 @@
 export const LIMITS = {
   /** An OpenFlow message is at most what its 16-bit length field can say (OpenFlow 1.3.5 §7.1). */
   openflowMessageSize: 65_535,
+  /** Actions within actions (clone, ct) that we read: more would only serve to exhaust the stack. */
+  actionDepth: 32,
   /** Time for a peer to say HELLO and answer FEATURES_REQUEST before it is dropped. */
   handshakeTimeoutMs: 5_000,
   /** Connections that have not finished their handshake, on one listener; further ones are closed at once. */
@@ -21,10 +23,18 @@ export const LIMITS = {
   echoIntervalMs: 5_000,
   /** Answers a request may wait for; then the connection is given up. */
   requestTimeoutMs: 10_000,
+  /** Bytes of one reply in several parts: a dump of a million flows is some 200 MB. */
+  replySize: 512 * 1024 * 1024,
   /** Flow-mods in one ONF bundle. 100,000 in one stall the userspace datapath for 80 to 113 ms, 10,000 for at most 13 ms. */
   bundleLength: 4_000,
   /** Bundles sent to one bridge and not yet confirmed. */
   bundlesInFlight: 2,
+  /** A bundle is tried so often, each time without the messages that the switch refused; then its messages go one by one. */
+  bundleAttempts: 8,
+  /** Longest wait before flows that a switch refused are tried again. */
+  refusedRetryMaxMs: 60_000,
+  /** Refused flows and drifted flows that a status or a log names; all are counted. */
+  namedFlows: 20,
   /** Bytes queued towards one peer that stopped reading before it is dropped. */
   sendBufferSize: 64 * 1024 * 1024,
   /** One JSON-RPC message from an ovsdb-server: an initial dump of a large database is one message. */
@@ -36,6 +46,12 @@ export const LIMITS = {
   ovsdbProbeIntervalMs: 5_000,
   /** OVSDB requests without a reply before a session is given up. */
   ovsdbRequestTimeoutMs: 30_000,
+  /** Brackets open at once in a message of an ovsdb-server: RFC 7047 needs eleven. */
+  ovsdbNestingDepth: 64,
+  /** Transactions sent to one ovsdb-server and not yet answered. */
+  ovsdbRequestsInFlight: 1_000,
+  /** Updates kept while the reply to a monitor request is awaited. */
+  ovsdbQueuedUpdates: 10_000,
   /** Clients of the control socket at once, the length of one request of theirs, and how long a client waits. */
   controlConnections: 32,
   controlRequestLength: 1_000_000,

@@ -79,6 +79,8 @@ export type ChannelState =
 export type ChannelEvent =
   | { readonly type: 'opened' }
   | { readonly type: 'message'; readonly message: Message }
+  /** A message came that the state machine need not see. */
+  | { readonly type: 'heard' }
   /** Bytes that cannot be cut into messages: nothing after them can be trusted. */
   | { readonly type: 'garbage'; readonly reason: string }
   /** One message whose frame is right and whose body is not. */
@@ -130,6 +132,8 @@ export function channelStep(state: ChannelState, event: ChannelEvent, nowMs: num
       return opened(state, nowMs);
     case 'tick':
       return tick(state, nowMs);
+    case 'heard':
+      return state.phase === 'established' ? [heard(state, nowMs), NOTHING] : [state, NOTHING];
     case 'unreadable':
       return unreadable(state, event.reason);
     case 'message':
@@ -295,17 +299,21 @@ function establishedIfWhole(state: SetupState, nowMs: number): ChannelStep {
 
 type EstablishedState = Extract<ChannelState, { phase: 'established' }>;
 
+function heard(state: EstablishedState, nowMs: number): EstablishedState {
+  return { ...state, heardMs: nowMs, probedMs: undefined };
+}
+
 function inEstablished(state: EstablishedState, received: Message, nowMs: number): ChannelStep {
-  const heard: ChannelState = { ...state, heardMs: nowMs, probedMs: undefined };
+  const next = heard(state, nowMs);
   switch (received.type) {
     case 'echoRequest':
-      return [heard, [echoReply(received)]];
+      return [next, [echoReply(received)]];
     case 'echoReply':
-      return [heard, NOTHING];
+      return [next, NOTHING];
     case 'hello':
       return drop('PROTOCOL_VIOLATION', 'a second HELLO');
     default:
-      return [heard, [{ type: 'deliver', message: received }]];
+      return [next, [{ type: 'deliver', message: received }]];
   }
 }
 

@@ -5,24 +5,14 @@
  * A bridge's book is keyed by what OpenFlow takes for identity (table, priority, match). Owners that render the same flow share
  * it; owners that render unequal flows under one key are a conflict: a fixed order decides which is installed, and both are named.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Action } from '../flow/action.ts';
 import type { FieldName, FieldValue } from '../flow/fields.ts';
 import type { Flow, Masked, Match } from '../flow/flow.ts';
+import { invariant } from '../lib/errors.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
 
-/** Why a flow exists: the rule that made it and the topology object it was made for. */
-export interface Origin {
-  readonly rule: string;
-  /** Kind and id: `port blue2`, `network blue`, `host node1`. */
-  readonly object: string;
-  /** Where the topology file says so, when it does: `ports[3]`. */
-  readonly path?: string;
-  readonly line?: number;
-}
-
-export interface DesiredFlow {
-  readonly flow: Flow;
-  readonly origin: Origin;
-}
+export type { DesiredFlow, Origin } from '../pipeline/origin.ts';
 
 /**
  * What one pass changed on one bridge. `put` are flows to add or to replace in place, `remove` are flows as they were. Groups
@@ -80,21 +70,134 @@ function isMasked(value: FieldValue | Masked): value is Masked {
 
 /** Equal in what the switch does: actions, timeouts and flags. The cookie is not compared. */
 export function sameBehaviour(left: Flow, right: Flow): boolean {
-  return left === right || behaviourKey(left) === behaviourKey(right);
+  return (
+    left === right ||
+    ((left.idleTimeoutS ?? 0) === (right.idleTimeoutS ?? 0) &&
+      (left.hardTimeoutS ?? 0) === (right.hardTimeoutS ?? 0) &&
+      (left.flags ?? 0) === (right.flags ?? 0) &&
+      isDeepStrictEqual(left.actions, right.actions))
+  );
 }
 
-/** Actions, timeouts and flags as one string. */
-export function behaviourKey(flow: Flow): string {
-  const extras = [flow.idleTimeoutS ?? 0, flow.hardTimeoutS ?? 0, flow.flags ?? 0];
-  return `${extras.join(',')};${flow.actions.map(actionKey).join(';')}`;
+/**
+ * The fixed order in which rivals for one key are tried: by rule, then by object. Within one owner's rule and object nothing
+ * but the actions tells two flows apart.
+ */
+function compareRivals(left: DesiredFlow, right: DesiredFlow): number {
+  return (
+    compareText(left.origin.rule, right.origin.rule) ||
+    compareText(left.origin.object, right.origin.object) ||
+    compareText(actionsKey(left.flow.actions), actionsKey(right.flow.actions))
+  );
 }
 
-function actionKey(action: Action): string {
-  return JSON.stringify(action, jsonValue);
+function compareText(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
 }
 
-function jsonValue(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)));
+function actionsKey(actions: readonly Action[]): string {
+  return JSON.stringify(actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+}
+
+/** What a pass did to one key. */
+interface Before {
+  readonly installed: DesiredFlow | undefined;
+}
+
+/** The book of one bridge, for its writer. */
+export class BridgeLedger implements BridgeBook {
+  readonly host: string;
+  readonly bridge: string;
+  readonly #installed = new Map<string, DesiredFlow>();
+  /** All claims of the keys that more than one claim stands for, in the fixed order. */
+  readonly #rivals = new Map<string, DesiredFlow[]>();
+  /** Keys touched since the last `takeChange`, and what they stood for before. */
+  #touched = new Map<string, Before>();
+
+  constructor(host: string, bridge: string) {
+    this.host = host;
+    this.bridge = bridge;
+  }
+
+  get size(): number {
+    return this.#installed.size;
+  }
+
+  get isTouched(): boolean {
+    return this.#touched.size > 0;
+  }
+
+  flows(): IterableIterator<DesiredFlow> {
+    return this.#installed.values();
+  }
+
+  find(identity: FlowIdentity): DesiredFlow | undefined {
+    return this.#installed.get(flowKey(identity));
+  }
+
+  /** An owner wants this flow. */
+  claim(key: string, desired: DesiredFlow): void {
+    const installed = this.#installed.get(key);
+    this.#touch(key, installed);
+    if (installed === undefined) {
+      this.#installed.set(key, desired);
+      return;
+    }
+    const rivals = this.#rivals.get(key) ?? [installed];
+    rivals.push(desired);
+    rivals.sort(compareRivals);
+    this.#rivals.set(key, rivals);
+    this.#installed.set(key, firstOf(rivals));
+  }
+
+  /** An owner no longer wants this flow, which it claimed. */
+  release(key: string, desired: DesiredFlow): void {
+    this.#touch(key, this.#installed.get(key));
+    const rivals = this.#rivals.get(key);
+    if (rivals === undefined) {
+      this.#installed.delete(key);
+      return;
+    }
+    rivals.splice(rivals.indexOf(desired), 1);
+    this.#installed.set(key, firstOf(rivals));
+    if (rivals.length === 1) this.#rivals.delete(key);
+  }
+
+  /** What changed since this was last asked. */
+  takeChange(): BridgeChange {
+    const put: DesiredFlow[] = [];
+    const remove: DesiredFlow[] = [];
+    for (const [key, { installed: before }] of this.#touched) {
+      const after = this.#installed.get(key);
+      if (after === undefined) {
+        if (before !== undefined) remove.push(before);
+      } else if (before === undefined || !sameFlow(before.flow, after.flow)) put.push(after);
+    }
+    this.#touched = new Map();
+    return { host: this.host, bridge: this.bridge, put, remove };
+  }
+
+  conflicts(): readonly Conflict[] {
+    const conflicts: Conflict[] = [];
+    for (const rivals of this.#rivals.values()) {
+      const installed = firstOf(rivals);
+      const refused = rivals.filter((rival) => !sameBehaviour(rival.flow, installed.flow));
+      if (refused.length > 0) conflicts.push({ host: this.host, bridge: this.bridge, installed, refused });
+    }
+    return conflicts;
+  }
+
+  #touch(key: string, installed: DesiredFlow | undefined): void {
+    if (!this.#touched.has(key)) this.#touched.set(key, { installed });
+  }
+}
+
+function firstOf(rivals: readonly DesiredFlow[]): DesiredFlow {
+  const first = rivals[0];
+  invariant(first !== undefined, 'A contested key has a claim.');
+  return first;
+}
+
+function sameFlow(left: Flow, right: Flow): boolean {
+  return left === right || (left.cookie === right.cookie && sameBehaviour(left, right));
 }

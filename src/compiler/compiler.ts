@@ -1,0 +1,76 @@
+/**
+ * The compiler: facts in, flows out. The controller gives it a topology, what the switches show and where ports are, and after
+ * any number of changes asks for one pass. Pure: no clock, no input, no output.
+ */
+import type { Topology } from '../topology/model.ts';
+import type { BridgeBook, Origin } from './book.ts';
+import { Engine, type PassResult } from './engine.ts';
+import { siteOwner } from './owners.ts';
+import type { Site } from './site.ts';
+import { type HostFacts, World } from './world.ts';
+
+export type { BridgeBook, BridgeChange, Conflict, DesiredFlow, Origin } from './book.ts';
+export type { PassResult } from './engine.ts';
+export type { Binding, HostFacts } from './world.ts';
+
+export class Compiler {
+  readonly #world = new World();
+  readonly #engine = new Engine(siteOwner(this.#world));
+
+  /** What the topology means for each host: networks, tunnels. Up to date at any time, also between passes. */
+  get site(): Site {
+    return this.#world.site;
+  }
+
+  /** Replace the topology. Only what differs in meaning is rendered anew. */
+  setTopology(topology: Topology): void {
+    this.#world.setTopology(topology);
+  }
+
+  /** What a host's switches show. undefined: nothing is known of them, and nothing desired on them. */
+  setHostFacts(host: string, facts: HostFacts | undefined): void {
+    this.#world.setHostFacts(host, facts);
+  }
+
+  /** The MAC that was allocated to a host for distributed routing, whether or not its switches are known. */
+  setHostMac(host: string, mac: number | undefined): void {
+    this.#world.setHostMac(host, mac);
+  }
+
+  /** Where a port is. undefined: nowhere, which is also where ports are that nobody told of. */
+  setPortLocation(portId: string, host: string | undefined): void {
+    this.#world.site.setPortLocation(portId, host);
+  }
+
+  /** Render what the changes since the last pass touch. */
+  pass(): PassResult {
+    return this.#engine.pass();
+  }
+
+  /** Have the next pass render everything. The result is the same; that is what tests and operators use it for. */
+  recompute(): void {
+    this.#engine.invalidateAll();
+  }
+
+  /** The flows that should be on a bridge; undefined where none ever were. */
+  book(host: string, bridge: string): BridgeBook | undefined {
+    return this.#engine.book(host, bridge);
+  }
+
+  books(): IterableIterator<BridgeBook> {
+    return this.#engine.books();
+  }
+
+  /** The origin with the place in the topology file, as the file is now. */
+  locate(origin: Origin): Origin {
+    const topology = this.site.topology;
+    if (topology === undefined) return origin;
+    const space = origin.object.indexOf(' ');
+    const id = origin.object.slice(space + 1);
+    const places = { host: topology.hosts, network: topology.networks, port: topology.ports } as const;
+    const kind = origin.object.slice(0, space);
+    if (kind !== 'host' && kind !== 'network' && kind !== 'port') return origin;
+    const source = places[kind].get(id)?.origin;
+    return source === undefined ? origin : { ...origin, path: source.path, line: source.line };
+  }
+}

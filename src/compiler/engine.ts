@@ -1,0 +1,314 @@
+/**
+ * The incremental engine: owners, rendered from facts through a view that remembers what they read. Serves compiler.ts.
+ *
+ * An owner is a kind and a few names: `remote port (node1, blue, blue2)`. Its kind's `render` is pure: from the view and the
+ * names to flows, and to the owners below it. A changed fact makes exactly its readers stale; a pass renders what is stale, whole, and the
+ * book's diff removes what an owner no longer renders. There is no uninstall code, and no second way to make a flow:
+ * recompute is everyone stale.
+ *
+ * What an owner below reads is its own affair: it is known by its names alone, so nothing that its parent read can go stale in it.
+ */
+import { invariant } from '../lib/errors.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
+import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict, flowKey } from './book.ts';
+import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
+
+/** Flows of one bridge. */
+export interface Placement {
+  readonly host: string;
+  readonly bridge: string;
+  readonly flows: readonly DesiredFlow[];
+}
+
+/** What a render sees: facts, and a way to say which owners are below. */
+export interface View {
+  /** The value of a fact; the owner is rendered anew when it changes. */
+  read<T>(fact: Fact<T>): T | undefined;
+  /** All elements; the owner is rendered anew when one joins or leaves. */
+  readAll(collection: Collection): ReadonlySet<string>;
+  /** An owner below this one, for as long as this one says so. */
+  child(owner: OwnerName): void;
+  /** An owner below this one for each element, now and later. An element that joins or leaves renders nothing but its own. */
+  each(collection: Collection, ownerOf: (element: string) => OwnerName): void;
+}
+
+export type Render = (view: View, ...names: string[]) => readonly Placement[];
+
+/** A kind of owner, and the names that make it this one. */
+export interface OwnerName {
+  readonly kind: string;
+  readonly render: Render;
+  readonly names: readonly string[];
+}
+
+/** Declare a kind of owner: returns what names one. */
+export function owner<const Names extends readonly string[]>(
+  kind: string,
+  render: (view: View, ...names: Names) => readonly Placement[],
+): (...names: Names) => OwnerName {
+  return (...names) => ({ kind, render: render as unknown as Render, names });
+}
+
+/** What one pass did. */
+export interface PassResult {
+  /** One for each bridge whose flows changed. */
+  readonly changes: readonly BridgeChange[];
+  /** All that stand after this pass on the bridges that it touched. */
+  readonly conflicts: readonly Conflict[];
+  /** Number of owners rendered. */
+  readonly rendered: number;
+}
+
+export class Engine {
+  readonly #ledgers = new Map<string, BridgeLedger>();
+  readonly #root: Owner;
+  #stale: Owner[] = [];
+
+  constructor(root: OwnerName) {
+    this.#root = new Owner(this, root);
+    this.#stale.push(this.#root);
+  }
+
+  /** Render what is stale. */
+  pass(): PassResult {
+    let rendered = 0;
+    // Rendering an owner may add owners below it to the end of this list.
+    for (let index = 0; index < this.#stale.length; index++) {
+      const stale = this.#stale[index];
+      if (stale?.renderIfStale() === true) rendered++;
+    }
+    this.#stale = [];
+    const changes: BridgeChange[] = [];
+    const conflicts: Conflict[] = [];
+    for (const ledger of this.#ledgers.values()) {
+      if (!ledger.isTouched) continue;
+      const change = ledger.takeChange();
+      if (change.put.length > 0 || change.remove.length > 0) changes.push(change);
+      conflicts.push(...ledger.conflicts());
+    }
+    return { changes, conflicts, rendered };
+  }
+
+  /** Everyone is stale. */
+  invalidateAll(): void {
+    this.#root.invalidateTree();
+  }
+
+  book(host: string, bridge: string): BridgeBook | undefined {
+    return this.#ledgers.get(pairKey(host, bridge));
+  }
+
+  books(): IterableIterator<BridgeBook> {
+    return this.#ledgers.values();
+  }
+
+  /** For owners. */
+  ledger(host: string, bridge: string): BridgeLedger {
+    const key = pairKey(host, bridge);
+    let ledger = this.#ledgers.get(key);
+    if (ledger === undefined) {
+      ledger = new BridgeLedger(host, bridge);
+      this.#ledgers.set(key, ledger);
+    }
+    return ledger;
+  }
+
+  /** For owners. */
+  markStale(stale: Owner): void {
+    this.#stale.push(stale);
+  }
+}
+
+/** Flows of an owner as they stand in a book. */
+interface Claim {
+  readonly ledger: BridgeLedger;
+  readonly keys: readonly string[];
+  readonly flows: readonly DesiredFlow[];
+}
+
+const NOTHING: readonly never[] = [];
+
+class Owner implements Reader, View {
+  readonly #engine: Engine;
+  readonly #name: OwnerName;
+  #isStale = true;
+  #hasEnded = false;
+  #reads: Readable[] = [];
+  #claims: readonly Claim[] = NOTHING;
+  #children: Map<string, Owner> | undefined;
+  #followings: Following[] | undefined;
+
+  constructor(engine: Engine, name: OwnerName) {
+    this.#engine = engine;
+    this.#name = name;
+  }
+
+  invalidate(): void {
+    if (this.#isStale || this.#hasEnded) return;
+    this.#isStale = true;
+    this.#engine.markStale(this);
+  }
+
+  invalidateTree(): void {
+    this.invalidate();
+    for (const child of this.#children?.values() ?? []) child.invalidateTree();
+    for (const following of this.#followings ?? []) following.invalidateTree();
+  }
+
+  renderIfStale(): boolean {
+    if (!this.#isStale || this.#hasEnded) return false;
+    this.#isStale = false;
+    const before = { children: this.#children, followings: this.#followings };
+    this.#forgetReads();
+    this.#children = undefined;
+    this.#followings = undefined;
+    const placements = this.#name.render(this, ...this.#name.names);
+    this.#adopt(before);
+    this.#place(placements);
+    return true;
+  }
+
+  /** The owner and all below it are no more, and nor are their flows. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#forgetReads();
+    for (const child of this.#children?.values() ?? []) child.end();
+    for (const following of this.#followings ?? []) following.end();
+    this.#children = undefined;
+    this.#followings = undefined;
+    this.#place(NOTHING);
+  }
+
+  read<T>(fact: Fact<T>): T | undefined {
+    this.#remember(fact);
+    return fact.value;
+  }
+
+  readAll(collection: Collection): ReadonlySet<string> {
+    this.#remember(collection);
+    return collection.elements;
+  }
+
+  child(name: OwnerName): void {
+    this.#children ??= new Map();
+    this.#children.set(keyOf(name), this.spawn(name));
+  }
+
+  each(collection: Collection, ownerOf: (element: string) => OwnerName): void {
+    this.#followings ??= [];
+    this.#followings.push(new Following(this, collection, ownerOf));
+  }
+
+  /** For followings: a new owner, not yet rendered. */
+  spawn(name: OwnerName): Owner {
+    return new Owner(this.#engine, name);
+  }
+
+  /** For followings: render it in the pass to come, or in this one. */
+  start(child: Owner): void {
+    this.#engine.markStale(child);
+  }
+
+  /** Go on with the owners that were below before, end those that are no more, start those that are new. */
+  #adopt(before: { children: Map<string, Owner> | undefined; followings: Following[] | undefined }): void {
+    const earlier = new Map(before.children);
+    for (const following of before.followings ?? []) following.handOver(earlier);
+    const takeOver = (key: string, fresh: Owner): Owner => {
+      const known = earlier.get(key);
+      if (known === undefined) this.start(fresh);
+      earlier.delete(key);
+      return known ?? fresh;
+    };
+    for (const [key, fresh] of this.#children ?? []) this.#children?.set(key, takeOver(key, fresh));
+    for (const following of this.#followings ?? []) following.begin(takeOver);
+    for (const gone of earlier.values()) gone.end();
+  }
+
+  #place(placements: readonly Placement[]): void {
+    for (const { ledger, keys, flows } of this.#claims) {
+      keys.forEach((key, index) => {
+        const desired = flows[index];
+        if (desired !== undefined) ledger.release(key, desired);
+      });
+    }
+    this.#claims = placements.length === 0 ? NOTHING : placements.map((placement) => this.#claim(placement));
+  }
+
+  #claim({ host, bridge, flows }: Placement): Claim {
+    const ledger = this.#engine.ledger(host, bridge);
+    const keys = flows.map((desired) => {
+      const key = flowKey(desired.flow);
+      ledger.claim(key, desired);
+      return key;
+    });
+    return { ledger, keys, flows };
+  }
+
+  #remember(source: Readable): void {
+    if (source.readers.has(this)) return;
+    source.addReader(this);
+    this.#reads.push(source);
+  }
+
+  #forgetReads(): void {
+    for (const source of this.#reads) source.removeReader(this);
+    this.#reads = [];
+  }
+}
+
+/** The owners below one owner, one for each element of a collection. */
+class Following implements Follower {
+  readonly #parent: Owner;
+  readonly #collection: Collection;
+  readonly #ownerOf: (element: string) => OwnerName;
+  readonly #children = new Map<string, { readonly key: string; readonly owner: Owner }>();
+
+  constructor(parent: Owner, collection: Collection, ownerOf: (element: string) => OwnerName) {
+    this.#parent = parent;
+    this.#collection = collection;
+    this.#ownerOf = ownerOf;
+    // At once: a collection that nobody follows may be forgotten.
+    collection.follow(this);
+  }
+
+  begin(takeOver: (key: string, fresh: Owner) => Owner): void {
+    for (const element of this.#collection.elements) {
+      const name = this.#ownerOf(element);
+      const key = keyOf(name);
+      this.#children.set(element, { key, owner: takeOver(key, this.#parent.spawn(name)) });
+    }
+  }
+
+  /** Give the owners to whoever follows next. */
+  handOver(owners: Map<string, Owner>): void {
+    this.#collection.unfollow(this);
+    for (const child of this.#children.values()) owners.set(child.key, child.owner);
+  }
+
+  end(): void {
+    this.#collection.unfollow(this);
+    for (const child of this.#children.values()) child.owner.end();
+  }
+
+  invalidateTree(): void {
+    for (const child of this.#children.values()) child.owner.invalidateTree();
+  }
+
+  added(element: string): void {
+    const name = this.#ownerOf(element);
+    const child = this.#parent.spawn(name);
+    this.#children.set(element, { key: keyOf(name), owner: child });
+    this.#parent.start(child);
+  }
+
+  removed(element: string): void {
+    const child = this.#children.get(element);
+    invariant(child !== undefined, 'An element that leaves was there.', { element });
+    this.#children.delete(element);
+    child.owner.end();
+  }
+}
+
+function keyOf({ kind, names }: OwnerName): string {
+  return [kind, ...names].join('\0');
+}

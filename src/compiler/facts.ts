@@ -1,0 +1,227 @@
+/**
+ * Facts: what renders read, one value under one key, and who read it. A fact that is not there can be read too, and whoever
+ * did so is told when it comes. Serves the engine and the compiler; knows nothing of networks.
+ */
+
+/** Something that can be read, and remembers its readers. */
+export interface Readable {
+  readonly readers: ReadonlySet<Reader>;
+  addReader(reader: Reader): void;
+  /** What nobody reads and has no value is forgotten. */
+  removeReader(reader: Reader): void;
+}
+
+/** Told when something that it read has changed. */
+export interface Reader {
+  invalidate(): void;
+}
+
+/** One fact. */
+export class Fact<T> implements Readable {
+  readonly readers = new Set<Reader>();
+  value: T | undefined;
+  readonly #key: string;
+  readonly #home: Map<string, Fact<T>>;
+
+  constructor(key: string, home: Map<string, Fact<T>>) {
+    this.#key = key;
+    this.#home = home;
+  }
+
+  addReader(reader: Reader): void {
+    this.readers.add(reader);
+  }
+
+  removeReader(reader: Reader): void {
+    this.readers.delete(reader);
+    this.forgetIfIdle();
+  }
+
+  forgetIfIdle(): void {
+    if (this.value === undefined && this.readers.size === 0) this.#home.delete(this.#key);
+  }
+}
+
+/** All facts of one kind, by key. */
+export class Facts<T> {
+  readonly #facts = new Map<string, Fact<T>>();
+  readonly #isSame: (left: T, right: T) => boolean;
+
+  /** `isSame`: equal values change nothing. Default: ===. */
+  constructor(isSame: (left: T, right: T) => boolean = Object.is) {
+    this.#isSame = isSame;
+  }
+
+  /** The fact under a key, whether or not it has a value. Read it at once: what nobody reads may be forgotten. */
+  at(key: string): Fact<T> {
+    let fact = this.#facts.get(key);
+    if (fact === undefined) {
+      fact = new Fact(key, this.#facts);
+      this.#facts.set(key, fact);
+    }
+    return fact;
+  }
+
+  get(key: string): T | undefined {
+    return this.#facts.get(key)?.value;
+  }
+
+  set(key: string, value: T | undefined): void {
+    const fact = value === undefined ? this.#facts.get(key) : this.at(key);
+    if (fact === undefined || this.#isUnchanged(fact.value, value)) return;
+    fact.value = value;
+    invalidateAll(fact);
+    fact.forgetIfIdle();
+  }
+
+  /** Make the values exactly these. */
+  setAll(values: ReadonlyMap<string, T>): void {
+    for (const key of [...this.#facts.keys()]) if (!values.has(key)) this.set(key, undefined);
+    for (const [key, value] of values) this.set(key, value);
+  }
+
+  #isUnchanged(before: T | undefined, after: T | undefined): boolean {
+    if (before === undefined || after === undefined) return before === after;
+    return this.#isSame(before, after);
+  }
+}
+
+/** Told of what joins and leaves a collection. */
+export interface Follower {
+  added(element: string): void;
+  removed(element: string): void;
+}
+
+/** A set of names that changes. It can be read whole, or followed one by one. */
+export class Collection implements Readable {
+  readonly readers = new Set<Reader>();
+  readonly #followers = new Set<Follower>();
+  readonly #elements = new Set<string>();
+  readonly #key: string;
+  readonly #home: Map<string, Collection>;
+
+  constructor(key: string, home: Map<string, Collection>) {
+    this.#key = key;
+    this.#home = home;
+  }
+
+  get elements(): ReadonlySet<string> {
+    return this.#elements;
+  }
+
+  addReader(reader: Reader): void {
+    this.readers.add(reader);
+  }
+
+  removeReader(reader: Reader): void {
+    this.readers.delete(reader);
+    this.forgetIfIdle();
+  }
+
+  follow(follower: Follower): void {
+    this.#followers.add(follower);
+  }
+
+  unfollow(follower: Follower): void {
+    this.#followers.delete(follower);
+    this.forgetIfIdle();
+  }
+
+  add(element: string): void {
+    if (this.#elements.has(element)) return;
+    this.#elements.add(element);
+    for (const follower of this.#followers) follower.added(element);
+    invalidateAll(this);
+  }
+
+  delete(element: string): void {
+    if (!this.#elements.delete(element)) return;
+    for (const follower of this.#followers) follower.removed(element);
+    invalidateAll(this);
+  }
+
+  forgetIfIdle(): void {
+    const isIdle = this.#elements.size === 0 && this.readers.size === 0 && this.#followers.size === 0;
+    if (isIdle) this.#home.delete(this.#key);
+  }
+}
+
+const EMPTY: ReadonlySet<string> = new Set();
+
+/** All collections of one kind, by key. */
+export class Collections {
+  readonly #collections = new Map<string, Collection>();
+
+  /** The collection under a key, empty or not. Read or follow it at once: an empty one that nobody reads may be forgotten. */
+  at(key: string): Collection {
+    let collection = this.#collections.get(key);
+    if (collection === undefined) {
+      collection = new Collection(key, this.#collections);
+      this.#collections.set(key, collection);
+    }
+    return collection;
+  }
+
+  elementsOf(key: string): ReadonlySet<string> {
+    return this.#collections.get(key)?.elements ?? EMPTY;
+  }
+
+  add(key: string, element: string): void {
+    this.at(key).add(element);
+  }
+
+  delete(key: string, element: string): void {
+    const collection = this.#collections.get(key);
+    collection?.delete(element);
+    collection?.forgetIfIdle();
+  }
+
+  /** Make the elements under a key exactly these. */
+  replace(key: string, elements: Iterable<string>): void {
+    const wanted = new Set(elements);
+    for (const element of [...this.elementsOf(key)]) if (!wanted.has(element)) this.delete(key, element);
+    for (const element of wanted) this.add(key, element);
+  }
+
+  /** Make all collections exactly these. */
+  replaceAll(collections: ReadonlyMap<string, Iterable<string>>): void {
+    for (const key of [...this.#collections.keys()]) if (!collections.has(key)) this.replace(key, []);
+    for (const [key, elements] of collections) this.replace(key, elements);
+  }
+}
+
+function invalidateAll(source: Readable): void {
+  for (const reader of source.readers) reader.invalidate();
+}
+
+/** One key for a fact about two things. Names hold no NUL: the topology's schema refuses control characters. */
+export function pairKey(first: string, second: string): string {
+  return `${first}\0${second}`;
+}
+
+/**
+ * Deep equality of plain data, where `origin` does not count: it says where a file has something, and that is no part of what
+ * it says.
+ */
+export function sameMeaning(left: unknown, right: unknown): boolean {
+  if (Object.is(left, right)) return true;
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false;
+  if (left instanceof Map || right instanceof Map) {
+    return left instanceof Map && right instanceof Map && sameEntries(left, right);
+  }
+  if (Array.isArray(left) || Array.isArray(right)) {
+    if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
+    return left.every((element, index) => sameMeaning(element, right[index]));
+  }
+  return sameEntries(meaningOf(left), meaningOf(right));
+}
+
+function sameEntries(left: ReadonlyMap<unknown, unknown>, right: ReadonlyMap<unknown, unknown>): boolean {
+  if (left.size !== right.size) return false;
+  for (const [key, value] of left) if (!right.has(key) || !sameMeaning(value, right.get(key))) return false;
+  return true;
+}
+
+function meaningOf(value: object): ReadonlyMap<string, unknown> {
+  return new Map(Object.entries(value).filter(([key, part]) => key !== 'origin' && part !== undefined));
+}

@@ -1,0 +1,180 @@
+/**
+ * The world: every fact that renders may read, from the topology, from the switches, and from where ports are. Written by
+ * compiler.ts as inputs come, read by owners.ts through views.
+ */
+import type { Features } from '../pipeline/features.ts';
+import type { Host, Network, Port, Topology } from '../topology/model.ts';
+import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
+import { Site } from './site.ts';
+
+/** What exists only on a switch. The controller reads it from OVSDB. An ofport that is absent is not known (yet). */
+export interface HostFacts {
+  /** Network id to local VLAN. */
+  readonly localVlans: ReadonlyMap<string, number>;
+  readonly integration: {
+    readonly patchTun?: number;
+    /** Name of the physical bridge to int-br-X. */
+    readonly patchPhys: ReadonlyMap<string, number>;
+    /** Port id (iface-id) to where it is plugged. */
+    readonly ports: ReadonlyMap<string, Binding>;
+    /** Ofports of plugged ports that nobody declared. */
+    readonly deadPorts: readonly number[];
+  };
+  /** Absent: the host has no tunnel bridge. */
+  readonly tunnel?: {
+    readonly patchInt?: number;
+    /** By tunnelKey of site.ts. */
+    readonly tunnels: ReadonlyMap<string, number>;
+  };
+  /** By name of the bridge. */
+  readonly physical: ReadonlyMap<string, { readonly patchInt?: number }>;
+}
+
+/** A port that is plugged. */
+export interface Binding {
+  readonly ofport: number;
+  /** Of the interface. */
+  readonly name: string;
+}
+
+/** What the topology says of a host, as far as flows depend on it. */
+export interface HostProfile {
+  readonly features: Features;
+  readonly integrationBridge: string;
+  readonly tunnelBridge: string;
+  /** physical_network to bridge. */
+  readonly bridgeMappings: ReadonlyMap<string, string>;
+}
+
+/** The key of collections of which there is one. */
+export const ALL = '';
+
+export class World {
+  readonly site = new Site();
+
+  // From the topology.
+  readonly profiles = new Facts<HostProfile>(sameMeaning);
+  readonly networks = new Facts<Network>(sameMeaning);
+  readonly ports = new Facts<Port>(sameMeaning);
+
+  // From the switches; two names are a pairKey.
+  /** (host, network id). */
+  readonly localVlans = new Facts<number>();
+  /** Host to ofport of patch-tun on its br-int, and of patch-int on its br-tun. */
+  readonly patchTun = new Facts<number>();
+  readonly patchInt = new Facts<number>();
+  /** (host, physical bridge) to ofport of int-br-X on br-int, and of phy-br-X on the bridge. */
+  readonly patchPhys = new Facts<number>();
+  readonly physicalPatchInt = new Facts<number>();
+  /** (host, port id). */
+  readonly bindings = new Facts<Binding>(sameMeaning);
+  /** (host, tunnel key) to ofport. */
+  readonly tunnels = new Facts<number>();
+  /** Hosts that have a tunnel bridge. */
+  readonly tunnelBridges = new Facts<true>();
+
+  /** MAC of each host that routes. */
+  readonly hostMacs = new Facts<number>();
+
+  /** Hosts of the topology whose switches are known. Key: ALL. */
+  readonly hosts = new Collections();
+  /** Hosts that have a host MAC. Key: ALL. */
+  readonly routingHosts = new Collections();
+  /** By host: ids of networks with a local VLAN, ids of plugged ports, ofports of dead ones, tunnel keys, physical bridges. */
+  readonly localNetworksOf = new Collections();
+  readonly boundPortsOf = new Collections();
+  readonly deadPortsOf = new Collections();
+  readonly tunnelsOf = new Collections();
+  readonly physicalBridgesOf = new Collections();
+
+  readonly #hostFacts = new Map<string, HostFacts>();
+  readonly #allocatedMacs = new Map<string, number>();
+
+  setTopology(topology: Topology): void {
+    this.site.setTopology(topology);
+    this.networks.setAll(topology.networks);
+    this.ports.setAll(topology.ports);
+    this.profiles.setAll(
+      new Map([...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host))])),
+    );
+    for (const name of new Set([...this.#hostFacts.keys(), ...this.routingHosts.elementsOf(ALL)])) this.#refresh(name);
+    for (const name of topology.hosts.keys()) this.#refresh(name);
+  }
+
+  setHostFacts(name: string, facts: HostFacts | undefined): void {
+    const before = this.#hostFacts.get(name);
+    if (facts === undefined) this.#hostFacts.delete(name);
+    else this.#hostFacts.set(name, facts);
+    this.#setPairs(name, this.localVlans, before?.localVlans, facts?.localVlans);
+    this.#setPairs(name, this.bindings, before?.integration.ports, facts?.integration.ports);
+    this.#setPairs(name, this.patchPhys, before?.integration.patchPhys, facts?.integration.patchPhys);
+    this.#setPairs(name, this.tunnels, before?.tunnel?.tunnels, facts?.tunnel?.tunnels);
+    this.#setPairs(name, this.physicalPatchInt, physicalOfports(before), physicalOfports(facts));
+    this.patchTun.set(name, facts?.integration.patchTun);
+    this.patchInt.set(name, facts?.tunnel?.patchInt);
+    this.tunnelBridges.set(name, facts?.tunnel === undefined ? undefined : true);
+    this.localNetworksOf.replace(name, facts?.localVlans.keys() ?? []);
+    this.boundPortsOf.replace(name, facts?.integration.ports.keys() ?? []);
+    this.deadPortsOf.replace(name, facts?.integration.deadPorts.map(String) ?? []);
+    this.tunnelsOf.replace(name, facts?.tunnel?.tunnels.keys() ?? []);
+    this.physicalBridgesOf.replace(name, facts?.physical.keys() ?? []);
+    this.#refresh(name);
+  }
+
+  /** The MAC that was allocated to a host. It counts where the topology gives none. */
+  setHostMac(name: string, mac: number | undefined): void {
+    if (mac === undefined) this.#allocatedMacs.delete(name);
+    else this.#allocatedMacs.set(name, mac);
+    this.#refresh(name);
+  }
+
+  /** What follows from several inputs together. */
+  #refresh(name: string): void {
+    const facts = this.#hostFacts.get(name);
+    const host = this.site.topology?.hosts.get(name);
+    if (host !== undefined && facts !== undefined) this.hosts.add(ALL, name);
+    else this.hosts.delete(ALL, name);
+    const routes = this.profiles.get(name)?.features.distributedRouting === true;
+    const hostMac = routes ? (host?.dvrMac ?? this.#allocatedMacs.get(name)) : undefined;
+    this.hostMacs.set(name, hostMac);
+    if (hostMac === undefined) this.routingHosts.delete(ALL, name);
+    else this.routingHosts.add(ALL, name);
+  }
+
+  #setPairs<T>(
+    host: string,
+    facts: Facts<T>,
+    before: ReadonlyMap<string, T> | undefined,
+    after: ReadonlyMap<string, T> | undefined,
+  ): void {
+    for (const key of before?.keys() ?? []) if (!after?.has(key)) facts.set(pairKey(host, key), undefined);
+    for (const [key, value] of after ?? []) facts.set(pairKey(host, key), value);
+  }
+}
+
+function physicalOfports(facts: HostFacts | undefined): ReadonlyMap<string, number> {
+  const ofports = new Map<string, number>();
+  for (const [bridge, { patchInt }] of facts?.physical ?? []) if (patchInt !== undefined) ofports.set(bridge, patchInt);
+  return ofports;
+}
+
+function profileOf(host: Host, features: Features): HostProfile {
+  return {
+    features,
+    integrationBridge: host.bridges.integration,
+    tunnelBridge: host.bridges.tunnel,
+    bridgeMappings: host.bridgeMappings,
+  };
+}
+
+/**
+ * What is switched on for a host. A legacy host has no router flows, so it must not have the tables that send what other
+ * hosts routed through them: those frames reach its guests as they are.
+ */
+export function featuresOf({ settings }: Topology, host: Host): Features {
+  return {
+    distributedRouting: settings.enableDistributedRouting && host.agentMode !== 'legacy',
+    l2Population: settings.l2Population,
+    arpResponder: settings.l2Population && settings.arpResponder,
+  };
+}

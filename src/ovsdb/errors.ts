@@ -5,8 +5,9 @@
 import { type ErrorContext, HeddleError } from '../lib/errors.ts';
 
 export type OvsdbErrorCode =
-  /** The text of a target is not unix:PATH, tcp:ADDR[:PORT] or ssl:ADDR[:PORT]. */
-  | 'BAD_TARGET'
+  /** An ssl: address without a private key, a certificate and a CA; an address that cannot be listened on. */
+  | 'TLS_MISSING'
+  | 'LISTEN_FAILED'
   /** The peer's bytes are not a stream of JSON objects, or one of them exceeds a bound. */
   | 'MALFORMED_JSON'
   | 'MESSAGE_TOO_LARGE'
@@ -23,6 +24,8 @@ export type OvsdbErrorCode =
   | 'NO_SUCH_DATABASE'
   | 'NO_SUCH_TABLE'
   | 'NO_SUCH_COLUMN'
+  /** The server's column is of another kind than the model's. */
+  | 'SCHEMA_MISMATCH'
   /** The member of a cluster that we reached cannot serve. */
   | 'NOT_LEADER'
   | 'NOT_JOINED'

@@ -2,7 +2,8 @@
  * heddle as a process of its own, as people run it: bin/heddle.js in the lab's controller namespace, asked through its
  * control socket, ended by a signal. Serves the demo and the tests under test/netns/.
  */
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { HeddleError } from '../../src/lib/errors.ts';
 import { type CommandResult, type EventuallyOptions, eventually, runAny } from './lab/command.ts';
@@ -18,8 +19,10 @@ export interface HeddleOptions {
   readonly file: string;
   /** Where bridges connect: `tcp:100.99.0.1:6653`. */
   readonly listen: string;
-  /** For the control socket and the state. */
+  /** For the control socket, the state and the log. */
   readonly directory: string;
+  /** Whether it outlives this process. */
+  readonly kept?: boolean;
   /** Further options of `heddle run`. */
   readonly args?: readonly string[];
 }
@@ -38,44 +41,47 @@ export interface LogLine {
 
 export class HeddleProcess {
   readonly control: string;
+  readonly logFile: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<number>;
-  #output = '';
 
-  private constructor(child: ChildProcess, control: string) {
+  private constructor(child: ChildProcess, files: { control: string; logFile: string }) {
     this.#child = child;
-    this.control = control;
-    const collect = (chunk: string): void => {
-      this.#output += chunk;
-    };
-    child.stdout?.setEncoding('utf8').on('data', collect);
-    child.stderr?.setEncoding('utf8').on('data', collect);
+    this.control = files.control;
+    this.logFile = files.logFile;
     this.#ended = new Promise((resolve) => {
-      child.once('close', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
+      child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
     });
   }
 
   /** Start `heddle run`. It is not converged yet: see `converged`. */
   static start(options: HeddleOptions): HeddleProcess {
+    mkdirSync(options.directory, { recursive: true });
     const control = join(options.directory, 'control.sock');
-    const state = join(options.directory, 'state');
-    const where = ['--listen', options.listen, '--control', control, '--state', state];
+    const logFile = join(options.directory, 'heddle.log');
+    const where = ['--listen', options.listen, '--control', control, '--state', join(options.directory, 'state')];
     const args = ['run', options.file, ...where, ...(options.args ?? [])];
-    return new HeddleProcess(options.namespace.start([process.execPath, HEDDLE, ...args]), control);
+    const [program = '', ...rest] = options.namespace.command([process.execPath, HEDDLE, ...args]);
+    // Its words go to a file and not through us, so that they outlive us where it does.
+    const log = openSync(logFile, 'a');
+    const child = spawn(program, rest, { stdio: ['ignore', log, log], detached: options.kept ?? false });
+    closeSync(log);
+    if (options.kept) child.unref();
+    return new HeddleProcess(child, { control, logFile });
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
-  /** Everything that it has said so far. */
+  /** Everything that it, and those before it in this directory, have said so far. */
   get output(): string {
-    return this.#output;
+    return readFileSync(this.logFile, 'utf8');
   }
 
   /** What it has logged so far. */
   get log(): LogLine[] {
-    return this.#output
+    return this.output
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .flatMap((line) => {
@@ -99,7 +105,7 @@ export class HeddleProcess {
 
   /** `heddle status --json`. */
   async status(): Promise<HeddleStatus> {
-    if (this.#child.exitCode !== null) throw new HeddleError('HEDDLE_ENDED', `heddle ended: ${this.#output}`);
+    if (this.#child.exitCode !== null) throw new HeddleError('HEDDLE_ENDED', `heddle ended: ${this.output}`);
     const { status, stdout, stderr } = await this.ask('status', '--json');
     // Status 1 is a finding, a host that is not there yet for instance; what is there is printed all the same.
     if (!stdout.trimStart().startsWith('{')) throw new HeddleError('NO_STATUS', `heddle status: ${status}: ${stderr}`);
@@ -119,7 +125,7 @@ export class HeddleProcess {
       );
     } catch (error) {
       const status = await this.ask('status').catch(() => undefined);
-      throw new HeddleError('NOT_CONVERGED', `${status?.stdout ?? ''}\n${this.#output}`, {}, { cause: error });
+      throw new HeddleError('NOT_CONVERGED', `${status?.stdout ?? ''}\n${this.output}`, {}, { cause: error });
     }
   }
 

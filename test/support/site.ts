@@ -2,7 +2,7 @@
  * A whole site for the tests of traffic: a lab, a topology file that describes it, heddle running on that file, and a guest
  * plugged in for every port. What a test says in Neutron's words comes true here, or the test fails.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HeddleProcess } from '../../scripts/support/heddle-process.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
@@ -145,9 +145,12 @@ export class Site {
 }
 
 function startHeddle(lab: Lab, file: string): HeddleProcess {
-  const directory = join(lab.directory, 'heddle');
-  mkdirSync(directory, { recursive: true });
-  return HeddleProcess.start({ namespace: lab.controller, file, listen: LISTEN, directory });
+  return HeddleProcess.start({
+    namespace: lab.controller,
+    file,
+    listen: LISTEN,
+    directory: join(lab.directory, 'heddle'),
+  });
 }
 
 /** JSON is YAML too. */

@@ -70,11 +70,6 @@ export function isAbandoned(record: LabRecord): boolean {
   return !record.kept && startTimeOf(record.owner.pid) !== record.owner.startTime;
 }
 
-/** The records whose names begin with the prefix of this process. */
-export function listOwnRecords(): LabRecord[] {
-  return listRecords().filter((record) => record.name.startsWith(`${PREFIX}-`));
-}
-
 function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
 }

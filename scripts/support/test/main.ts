@@ -67,7 +67,7 @@ async function runCheck(run: Run, name: string, command: readonly string[]): Pro
 async function runVitest(run: Run, args: readonly string[]): Promise<Outcome> {
   const file = join(run.temporaryDirectory, 'report.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const exitStatus = await runTool(run, ['vitest', 'run', ...reporters, ...args]);
+  const exitStatus = await runTool(run, ['vitest', 'run', '--configLoader=native', ...reporters, ...args]);
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
   rmSync(file, { force: true });
   return judge(text, { root: ROOT, exitStatus, allowedSkips: ALLOWED_SKIPS });

@@ -1,0 +1,125 @@
+/**
+ * The text of a topology file as values, and the way back from a value to its line and column. Serves load.ts and whatever
+ * reports errors. JSON is read by json.ts, YAML by yaml.ts; both fill the same marks.
+ */
+import type { SourceOrigin } from './model.ts';
+
+/** From the document down: `['ports', 3, 'fixed_ips', 0]`. */
+export type Path = readonly (string | number)[];
+
+/** Where a mapping or a list and what is in it begin, as offsets into the text. */
+export interface Mark {
+  readonly offset: number;
+  /** The keys of a mapping, in the order of the text; absent for a list. */
+  readonly keys?: readonly string[];
+  /** Of each key; absent for a list. */
+  readonly keyOffsets?: readonly number[];
+  /** Of each value or list item. */
+  readonly valueOffsets: readonly number[];
+}
+
+/** Something wrong with the text itself, before its meaning. */
+export interface TextProblem {
+  readonly offset: number;
+  readonly message: string;
+}
+
+export interface ParsedText {
+  readonly value: unknown;
+  /** Of every mapping and list in `value`. */
+  readonly marks: ReadonlyMap<object, Mark>;
+  readonly offset: number;
+  readonly problems: readonly TextProblem[];
+  /** false: the structure is in doubt, so that only `problems` are worth telling. */
+  readonly isSound: boolean;
+}
+
+export interface Place extends SourceOrigin {
+  readonly offset: number;
+}
+
+/** `['ports', 3, 'fixed_ips', 0]` as `ports[3].fixed_ips[0]`. */
+export function pathToText(path: Path): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else text += text === '' ? step : `.${step}`;
+  }
+  return text;
+}
+
+export class Source {
+  readonly value: unknown;
+  readonly #marks: ReadonlyMap<object, Mark>;
+  readonly #offset: number;
+  readonly #lineOffsets: readonly number[];
+
+  constructor(text: string, parsed: ParsedText) {
+    this.value = parsed.value;
+    this.#marks = parsed.marks;
+    this.#offset = parsed.offset;
+    this.#lineOffsets = lineOffsetsOf(text);
+  }
+
+  /**
+   * Where `path` is in the text; what does not exist is where it would have to be added, in the innermost thing that does.
+   * A path that goes into a scalar (the short form of a mapping) ends at it.
+   */
+  place(path: Path, what: 'key' | 'value' = 'value'): Place {
+    let value = this.value;
+    let offset = this.#offset;
+    let length = 0;
+    for (const step of path) {
+      const mark = isContainer(value) ? this.#marks.get(value) : undefined;
+      if (mark === undefined) break;
+      length++;
+      const index = typeof step === 'number' ? step : (mark.keys?.indexOf(step) ?? -1);
+      const isKey = what === 'key' && length === path.length;
+      const inside = (isKey ? mark.keyOffsets : mark.valueOffsets)?.[index];
+      if (inside === undefined) return this.#at(offset, path);
+      offset = inside;
+      value = (value as Readonly<Record<string | number, unknown>>)[step];
+    }
+    return this.#at(offset, path.slice(0, length));
+  }
+
+  /** The value at `path` as it was written, or undefined. */
+  valueAt(path: Path): unknown {
+    let value = this.value;
+    for (const step of path) {
+      if (!isContainer(value)) return undefined;
+      value = (value as Readonly<Record<string | number, unknown>>)[step];
+    }
+    return value;
+  }
+
+  origin(path: Path): SourceOrigin {
+    const { line, column, path: text } = this.place(path);
+    return { path: text, line, column };
+  }
+
+  placeOfOffset(offset: number): Place {
+    return this.#at(offset, []);
+  }
+
+  #at(offset: number, path: Path): Place {
+    let low = 0;
+    let high = this.#lineOffsets.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#lineOffsets[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { offset, path: pathToText(path), line: low + 1, column: offset - (this.#lineOffsets[low] ?? 0) + 1 };
+  }
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function lineOffsetsOf(text: string): readonly number[] {
+  const offsets = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) offsets.push(at + 1);
+  return offsets;
+}

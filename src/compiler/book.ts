@@ -7,11 +7,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Action } from '../flow/action.ts';
-import type { FieldName, FieldValue } from '../flow/fields.ts';
-import type { Flow, Masked, Match } from '../flow/flow.ts';
+import type { Flow } from '../flow/flow.ts';
+import { flowKey } from '../flow/match.ts';
 import { invariant } from '../lib/errors.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 
+export { flowKey } from '../flow/match.ts';
 export type { DesiredFlow, Origin } from '../pipeline/origin.ts';
 
 /**
@@ -46,26 +47,6 @@ export interface BridgeBook {
   flows(): IterableIterator<DesiredFlow>;
   /** The desired flow with this table, priority and match. */
   find(identity: FlowIdentity): DesiredFlow | undefined;
-}
-
-/** Table, priority and match as one string: equal for equal flows, whatever the order of their fields. */
-export function flowKey(flow: FlowIdentity): string {
-  return `${flow.table},${flow.priority}${matchKey(flow.match)}`;
-}
-
-function matchKey(match: Match): string {
-  const names = Object.keys(match) as FieldName[];
-  if (names.length > 1) names.sort();
-  let key = '';
-  for (const name of names) {
-    const value = match[name];
-    if (value !== undefined) key += `,${name}=${isMasked(value) ? `${value.value}/${value.mask}` : value}`;
-  }
-  return key;
-}
-
-function isMasked(value: FieldValue | Masked): value is Masked {
-  return typeof value === 'object';
 }
 
 /** Equal in what the switch does: actions, timeouts and flags. The cookie is not compared. */

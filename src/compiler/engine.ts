@@ -8,9 +8,10 @@
  *
  * What an owner below reads is its own affair: it is known by its names alone, so nothing that its parent read can go stale in it.
  */
+import { flowKey } from '../flow/match.ts';
 import { invariant } from '../lib/errors.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
-import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict, flowKey } from './book.ts';
+import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
 
 /** Flows of one bridge. */

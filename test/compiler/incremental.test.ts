@@ -1,0 +1,77 @@
+/** The promise of the engine: for any edits, in any order, what was kept up to date equals what is made from scratch. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Compiler } from '../../src/compiler/compiler.ts';
+import { apply, arbitraryEdit, arbitraryInputs, compile, type Inputs, Mirror, tell, textOf } from './worlds.ts';
+
+const editing = fc.record({
+  inputs: arbitraryInputs,
+  // A pass after some edits, not after each: changes pile up between passes.
+  batches: fc.array(fc.array(arbitraryEdit, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 6 }),
+});
+
+describe('incremental compilation', () => {
+  test('equals compilation from scratch, after any edits', () => {
+    fc.assert(
+      fc.property(editing, ({ inputs, batches }) => {
+        const compiler = new Compiler();
+        const mirror = new Mirror();
+        tell(compiler, inputs);
+        mirror.take(compiler.pass());
+        let current: Inputs = inputs;
+        for (const batch of batches) {
+          for (const edit of batch) current = apply(edit, current, compiler);
+          mirror.take(compiler.pass());
+          const scratch = textOf(compile(current));
+          expect(textOf(compiler)).toEqual(scratch);
+          expect(mirror.lines).toEqual(scratch);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('a second pass, and a recompute, change nothing', () => {
+    fc.assert(
+      fc.property(arbitraryInputs, (inputs) => {
+        const compiler = compile(inputs);
+        expect(compiler.pass()).toEqual({ changes: [], conflicts: [], rendered: 0 });
+        const before = textOf(compiler);
+        compiler.recompute();
+        expect(compiler.pass().changes).toEqual([]);
+        expect(textOf(compiler)).toEqual(before);
+        tell(compiler, inputs);
+        expect(compiler.pass().rendered).toBe(0);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('the order in which things are said does not matter', () => {
+    fc.assert(
+      fc.property(arbitraryInputs, (inputs) => {
+        const reversed = <T>(map: ReadonlyMap<string, T>): ReadonlyMap<string, T> => new Map([...map].reverse());
+        const { topology } = inputs;
+        const shuffled: Inputs = {
+          topology: {
+            ...topology,
+            hosts: reversed(topology.hosts),
+            networks: reversed(topology.networks),
+            ports: reversed(topology.ports),
+          },
+          facts: reversed(inputs.facts),
+          locations: reversed(inputs.locations),
+          hostMacs: reversed(inputs.hostMacs),
+        };
+        expect(textOf(compile(shuffled))).toEqual(textOf(compile(inputs)));
+        const late = new Compiler();
+        for (const [host, facts] of shuffled.facts) late.setHostFacts(host, facts);
+        late.pass();
+        tell(late, shuffled);
+        late.pass();
+        expect(textOf(late)).toEqual(textOf(compile(inputs)));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

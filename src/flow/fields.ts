@@ -7,8 +7,9 @@
 export type FieldValue = number | bigint;
 
 /**
- * OXM classes: `oxm` 0x8000, `xreg` 0x8001 (OXM_OF_PKT_REG*), `nxm0` and `nxm1` Nicira's 0 and 1. `onfoxm` and `ericoxm` are the
- * experimenter class 0xffff with the id of the ONF (tcp_flags and actset_output over OpenFlow 1.3) and of Ericsson (ND extras).
+ * OXM classes: `oxm` 0x8000, `xreg` 0x8001 (OXM_OF_PKT_REG*), `nxm0` and `nxm1` Nicira's 0 and 1, `ericoxm` Ericsson's 0x1000
+ * (ND extras, 4 bytes of header like the others), `onfoxm` the experimenter class 0xffff with the id of the ONF, 0x4f4e4600
+ * (tcp_flags and actset_output over OpenFlow 1.3).
  */
 export type OxmClass = 'oxm' | 'nxm0' | 'nxm1' | 'xreg' | 'onfoxm' | 'ericoxm';
 

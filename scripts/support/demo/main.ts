@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
 import { ipToText, macToText } from '../../../src/lib/addresses.ts';
-import { loadTopology } from '../../../src/topology/load.ts';
+import { formatTopologyError, loadTopology } from '../../../src/topology/load.ts';
 import type { Host, Port, Topology } from '../../../src/topology/model.ts';
 import { HeddleProcess } from '../heddle-process.ts';
 import type { Guest } from '../lab/guest.ts';
@@ -35,7 +35,7 @@ async function timed<Result>(what: (result: Result) => string, work: () => Promi
 function readTopology(): Topology {
   const loaded = loadTopology(readFileSync(FILE, 'utf8'), { file: relative(ROOT, FILE) });
   if ('topology' in loaded) return loaded.topology;
-  throw new Error(loaded.errors.map((error) => error.message).join('\n'));
+  throw new Error(loaded.errors.map(formatTopologyError).join('\n'));
 }
 
 /** `100.99.0.11` of `tcp:100.99.0.11:6640`. */

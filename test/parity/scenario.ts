@@ -99,7 +99,7 @@ export interface ScenarioStep {
   readonly ofports: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Bridge to the flows that must be there, as text, sorted; deviations.ts applied. */
   readonly expected: ReadonlyMap<string, readonly string[]>;
-  /** What Neutron changed in this step, likewise. */
+  /** How these differ from the step before. */
   readonly added: ReadonlyMap<string, readonly string[]>;
   readonly removed: ReadonlyMap<string, readonly string[]>;
 }
@@ -120,25 +120,36 @@ export function loadScenario(name: string): Scenario {
   const capture = JSON.parse(readFileSync(file, 'utf8')) as Capture;
   const world = new CapturedWorld(capture);
   const flows = new Map<string, Set<string>>();
-  const steps = capture.steps.map((step): ScenarioStep => {
+  const steps: ScenarioStep[] = [];
+  let earlier: ReadonlyMap<string, readonly string[]> = new Map();
+  for (const step of capture.steps) {
     world.apply(step);
     replay(flows, step);
-    const lines = (of: (bridge: string) => Iterable<string> | undefined): ReadonlyMap<string, readonly string[]> =>
-      new Map(
-        [...flows.keys()].map((bridge) => [bridge, [...(of(bridge) ?? [])].map((line) => ours(line, step)).sort()]),
-      );
-    return {
+    const expected = new Map(
+      [...flows].map(([bridge, lines]) => [bridge, [...lines].map((line) => ours(line, step)).sort()]),
+    );
+    steps.push({
       name: step.name,
       ...world.describe(step),
       localVlans: new Map(Object.values(step.local_vlans).map((entry) => [entry.network_id, entry.local_vlan])),
       ofports: step.ofports,
-      expected: lines((bridge) => flows.get(bridge)),
-      added: lines((bridge) => step.diff?.[bridge]?.added),
-      removed: lines((bridge) => step.diff?.[bridge]?.removed),
-    };
-  });
+      expected,
+      added: difference(expected, earlier),
+      removed: difference(earlier, expected),
+    });
+    earlier = expected;
+  }
   const { host, agent } = capture.input;
   return { name, host, bridgeMappings: agent.bridge_mappings, tunnelHosts: world.tunnelHosts, steps };
+}
+
+function difference(
+  left: ReadonlyMap<string, readonly string[]>,
+  right: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...left].map(([bridge, lines]) => [bridge, lines.filter((line) => !right.get(bridge)?.includes(line))]),
+  );
 }
 
 /** What the switches of the scenario's host show after a step. */

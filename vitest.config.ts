@@ -4,13 +4,16 @@
  */
 import { defineConfig } from 'vitest/config';
 
-const daemons = { testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } as const;
+/** Messages of failures say what differs, instead of `[ …(3) ]`: the list at the end of `scripts/test` has nothing else. */
+const shared = { chaiConfig: { truncateThreshold: 2000 } } as const;
+const daemons = { ...shared, testTimeout: 60_000, hookTimeout: 60_000, fileParallelism: false } as const;
 
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
+          ...shared,
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/ovs/**', 'test/netns/**', 'test/parity/**/*.ovs.test.ts'],

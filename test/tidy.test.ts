@@ -188,7 +188,8 @@ describe('files', () => {
     // What only tests reach serves nobody.
     reached.clear();
     [...ENTRIES, ...programs].forEach(follow);
-    expect(under('src').filter((path) => !reached.has(path))).toEqual([]);
+    // The compiler takes declarations of foreign modules by itself.
+    expect(under('src').filter((path) => !reached.has(path) && !path.endsWith('.d.ts'))).toEqual([]);
   });
 
   test('nothing is put off', () => {

@@ -53,7 +53,8 @@ export function judge(text: string | undefined, options: JudgeOptions): Outcome 
       const name = `${path} > ${test.fullName}`;
       const allowed = options.allowedSkips.find((skip) => skip.name === name);
       if (test.status === 'passed') passed += 1;
-      else if (test.status === 'failed') failures.push({ name, detail: (test.failureMessages ?? []).join('\n') });
+      else if (test.status === 'failed')
+        failures.push({ name, detail: withoutForeignFrames((test.failureMessages ?? []).join('\n')) });
       else if (allowed) skipped.push(allowed);
       else
         failures.push({
@@ -70,6 +71,14 @@ export function judge(text: string | undefined, options: JudgeOptions): Outcome 
   if (options.exitStatus !== 0 && failures.length === 0)
     failures.push(crash(options.exitStatus, 'failed outside of every test'));
   return { passed, failures, skipped };
+}
+
+/** Frames of the stack that are not of this repository say nothing to whoever reads the list. */
+function withoutForeignFrames(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !/^\s+at .*(node_modules|node:|<anonymous>)/.test(line))
+    .join('\n');
 }
 
 function crash(exitStatus: number, what: string): Failure {

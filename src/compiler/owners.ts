@@ -21,71 +21,82 @@ const EVERYWHERE = 'network:router_interface_distributed';
 
 /** The root of all owners. */
 export function siteOwner(world: World): OwnerName {
-  const host = owner('host', (view, name) => {
-    view.child(integrationBridge(name));
-    view.child(tunnelBridge(name));
-    view.each(world.physicalBridgesOf.at(name), (bridge) => physicalBridge(name, bridge));
-    view.each(world.routingHosts.at(ALL), (other) => hostMac(name, other));
-    view.each(world.tunnelsOf.at(name), (key) => tunnelPort(name, key));
-    view.each(world.localNetworksOf.at(name), (network) => networkOnHost(name, network));
-    view.each(world.boundPortsOf.at(name), (port) => boundPort(name, port));
-    view.each(world.deadPortsOf.at(name), (ofport) => deadPort(name, ofport));
+  return new SiteOwners(world).site();
+}
+
+/** The kinds of owners of one world. */
+class SiteOwners {
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  readonly host = owner('host', (view, name) => {
+    view.child(this.integrationBridge(name));
+    view.child(this.tunnelBridge(name));
+    view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
+    view.each(this.#world.routingHosts.at(ALL), (other) => this.hostMac(name, other));
+    view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));
+    view.each(this.#world.localNetworksOf.at(name), (network) => this.networkOnHost(name, network));
+    view.each(this.#world.boundPortsOf.at(name), (port) => this.boundPort(name, port));
+    view.each(this.#world.deadPortsOf.at(name), (ofport) => this.deadPort(name, ofport));
     return NOTHING;
   });
 
-  const integrationBridge = owner('integration bridge', (view, name) => {
-    const profile = view.read(world.profiles.at(name));
+  readonly integrationBridge = owner('integration bridge', (view, name) => {
+    const profile = view.read(this.#world.profiles.at(name));
     if (profile === undefined) return NOTHING;
     const bridge = { object: `host ${name}` };
     return onInt(name, profile, [...int.brInt.misses(profile.features), ...flows(profile, bridge, int.deadVlan)]);
   });
 
-  const tunnelBridge = owner('tunnel bridge', (view, name) => {
-    const profile = view.read(world.profiles.at(name));
-    if (profile === undefined || view.read(world.tunnelBridges.at(name)) === undefined) return NOTHING;
+  readonly tunnelBridge = owner('tunnel bridge', (view, name) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    if (profile === undefined || view.read(this.#world.tunnelBridges.at(name)) === undefined) return NOTHING;
     const misses = tun.brTun.misses(profile.features);
-    const ofport = view.read(world.patchInt.at(name));
+    const ofport = view.read(this.#world.patchInt.at(name));
     if (ofport === undefined) return onTun(name, profile, misses);
     const patch = { object: `host ${name}`, ofport };
     return onTun(name, profile, [...misses, ...flows(profile, patch, tun.fromBrInt, tun.arpToResponder)]);
   });
 
-  const physicalBridge = owner('physical bridge', (view, name, bridge) => {
-    const profile = view.read(world.profiles.at(name));
+  readonly physicalBridge = owner('physical bridge', (view, name, bridge) => {
+    const profile = view.read(this.#world.profiles.at(name));
     if (profile === undefined) return NOTHING;
     const object = `bridge ${bridge}`;
     const misses = phys.brPhys.misses(profile.features);
-    const patchInt = view.read(world.physicalPatchInt.at(pairKey(name, bridge)));
+    const patchInt = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
     const outside =
       patchInt === undefined ? [] : flows(profile, { object, ofport: patchInt }, phys.fromEither, phys.untranslated);
-    const patchPhys = view.read(world.patchPhys.at(pairKey(name, bridge)));
+    const patchPhys = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
     const inside = patchPhys === undefined ? [] : flows(profile, { object, ofport: patchPhys }, int.providerDefault);
     return [{ host: name, bridge, flows: [...misses, ...outside] }, ...onInt(name, profile, inside)];
   });
 
   /** The MAC of a host that routes, seen from a host: its own, or another's. */
-  const hostMac = owner('host MAC', (view, name, other) => {
-    const profile = view.read(world.profiles.at(name));
-    const mac = view.read(world.hostMacs.at(other));
+  readonly hostMac = owner('host MAC', (view, name, other) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    const mac = view.read(this.#world.hostMacs.at(other));
     if (profile === undefined || mac === undefined) return NOTHING;
     const at = (ofport: number) => ({ object: `host ${other}`, hostMac: mac, ofport });
     const placements: Placement[] = [];
-    const patchTun = view.read(world.patchTun.at(name));
+    const patchTun = view.read(this.#world.patchTun.at(name));
     if (patchTun !== undefined) {
       const rule = name === other ? int.toThisHostByTunnel : int.routedElsewhereByTunnel;
       placements.push(...onInt(name, profile, flows(profile, at(patchTun), rule)));
     }
-    const patchInt = view.read(world.patchInt.at(name));
+    const patchInt = view.read(this.#world.patchInt.at(name));
     if (patchInt !== undefined && name !== other) {
       placements.push(...onTun(name, profile, flows(profile, at(patchInt), tun.routedElsewhere)));
     }
-    for (const bridge of view.readAll(world.physicalBridgesOf.at(name))) {
-      const patchPhys = view.read(world.patchPhys.at(pairKey(name, bridge)));
+    for (const bridge of view.readAll(this.#world.physicalBridgesOf.at(name))) {
+      const patchPhys = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
       if (patchPhys !== undefined) {
         const rule = name === other ? int.toThisHostByProvider : int.routedElsewhereByProvider;
         placements.push(...onInt(name, profile, flows(profile, at(patchPhys), rule)));
       }
-      const physicalPatch = view.read(world.physicalPatchInt.at(pairKey(name, bridge)));
+      const physicalPatch = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
       if (physicalPatch !== undefined && name !== other) {
         placements.push({ host: name, bridge, flows: flows(profile, at(physicalPatch), phys.routedElsewhereOnWire) });
       }
@@ -93,42 +104,42 @@ export function siteOwner(world: World): OwnerName {
     return placements;
   });
 
-  const tunnelPort = owner('tunnel port', (view, name, key) => {
-    const profile = view.read(world.profiles.at(name));
-    const ofport = view.read(world.tunnels.at(pairKey(name, key)));
+  readonly tunnelPort = owner('tunnel port', (view, name, key) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    const ofport = view.read(this.#world.tunnels.at(pairKey(name, key)));
     if (profile === undefined || ofport === undefined) return NOTHING;
     const { type, remoteHost } = tunnelKeyParts(key);
     return onTun(name, profile, flows(profile, { object: `host ${remoteHost}`, type, ofport }, tun.fromTunnel));
   });
 
-  const networkOnHost = owner('network', (view, name, network) => {
-    view.child(segment(name, network));
-    view.child(flood(name, network));
-    view.each(world.site.portsOf.at(network), (port) => remotePort(name, network, port));
+  readonly networkOnHost = owner('network', (view, name, network) => {
+    view.child(this.segment(name, network));
+    view.child(this.flood(name, network));
+    view.each(this.#world.site.portsOf.at(network), (port) => this.remotePort(name, network, port));
     return NOTHING;
   });
 
   /** What a network is called outside: on tunnels, or on a physical network. */
-  const segment = owner('segment', (view, name, networkId) => {
-    const profile = view.read(world.profiles.at(name));
-    const network = view.read(world.networks.at(networkId));
-    const localVlan = view.read(world.localVlans.at(pairKey(name, networkId)));
+  readonly segment = owner('segment', (view, name, networkId) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    const network = view.read(this.#world.networks.at(networkId));
+    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
     if (profile === undefined || network === undefined || localVlan === undefined) return NOTHING;
     const object = `network ${networkId}`;
     const { networkType: type, segmentationId, physicalNetwork } = network;
     if (isTunnelled(type)) {
-      if (segmentationId === undefined || view.read(world.tunnelBridges.at(name)) === undefined) return NOTHING;
+      if (segmentationId === undefined || view.read(this.#world.tunnelBridges.at(name)) === undefined) return NOTHING;
       return onTun(name, profile, flows(profile, { object, type, segmentationId, localVlan }, tun.tunnelToLocalVlan));
     }
     const bridge = physicalNetwork === undefined ? undefined : profile.bridgeMappings.get(physicalNetwork);
     if (bridge === undefined) return NOTHING;
     const wire = { object, localVlan, ...(segmentationId === undefined ? {} : { segmentationId }) };
     const placements: Placement[] = [];
-    const inside = view.read(world.patchPhys.at(pairKey(name, bridge)));
+    const inside = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
     if (inside !== undefined) {
       placements.push(...onInt(name, profile, flows(profile, { ...wire, ofport: inside }, int.providerToLocalVlan)));
     }
-    const outside = view.read(world.physicalPatchInt.at(pairKey(name, bridge)));
+    const outside = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
     if (outside !== undefined) {
       const entity = { ...wire, ofport: outside };
       placements.push({ host: name, bridge, flows: flows(profile, entity, phys.localVlanToProvider) });
@@ -136,34 +147,34 @@ export function siteOwner(world: World): OwnerName {
     return placements;
   });
 
-  const flood = owner('flood', (view, name, networkId) => {
-    const profile = view.read(world.profiles.at(name));
-    const network = view.read(world.networks.at(networkId));
-    const localVlan = view.read(world.localVlans.at(pairKey(name, networkId)));
+  readonly flood = owner('flood', (view, name, networkId) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    const network = view.read(this.#world.networks.at(networkId));
+    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
     const { networkType: type, segmentationId } = network;
     if (!isTunnelled(type)) return NOTHING;
     const keys = profile.features.l2Population
-      ? [...view.readAll(world.site.hostsOf.at(networkId))].map((host) => tunnelKey(type, host))
-      : [...view.readAll(world.tunnelsOf.at(name))].filter((key) => tunnelKeyParts(key).type === type);
-    const ofports = keys.flatMap((key) => view.read(world.tunnels.at(pairKey(name, key))) ?? []);
+      ? [...view.readAll(this.#world.site.hostsOf.at(networkId))].map((host) => tunnelKey(type, host))
+      : [...view.readAll(this.#world.tunnelsOf.at(name))].filter((key) => tunnelKeyParts(key).type === type);
+    const ofports = keys.flatMap((key) => view.read(this.#world.tunnels.at(pairKey(name, key))) ?? []);
     if (ofports.length === 0) return NOTHING;
     const entity = { object: `network ${networkId}`, localVlan, segmentationId, ofports };
     return onTun(name, profile, flows(profile, entity, tun.flood));
   });
 
   /** A port of a network, seen from a host that has the network and not the port. */
-  const remotePort = owner('remote port', (view, name, networkId, portId) => {
-    const location = view.read(world.site.locations.at(portId));
+  readonly remotePort = owner('remote port', (view, name, networkId, portId) => {
+    const location = view.read(this.#world.site.locations.at(portId));
     if (location === undefined || location === name) return NOTHING;
-    const profile = view.read(world.profiles.at(name));
-    const network = view.read(world.networks.at(networkId));
-    const port = view.read(world.ports.at(portId));
-    const localVlan = view.read(world.localVlans.at(pairKey(name, networkId)));
+    const profile = view.read(this.#world.profiles.at(name));
+    const network = view.read(this.#world.networks.at(networkId));
+    const port = view.read(this.#world.ports.at(portId));
+    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
     if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NOTHING;
     if (!isTunnelled(network.networkType)) return NOTHING;
-    const ofport = view.read(world.tunnels.at(pairKey(name, tunnelKey(network.networkType, location))));
+    const ofport = view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(network.networkType, location))));
     if (ofport === undefined) return NOTHING;
     const entity: tun.RemotePort = {
       object: `port ${portId}`,
@@ -176,11 +187,11 @@ export function siteOwner(world: World): OwnerName {
     return onTun(name, profile, flows(profile, entity, tun.remotePort));
   });
 
-  const boundPort = owner('bound port', (view, name, portId) => {
-    const profile = view.read(world.profiles.at(name));
-    const ofport = view.read(world.bindings.at(pairKey(name, portId)))?.ofport;
+  readonly boundPort = owner('bound port', (view, name, portId) => {
+    const profile = view.read(this.#world.profiles.at(name));
+    const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
     if (profile === undefined || ofport === undefined) return NOTHING;
-    const port = view.read(world.ports.at(portId));
+    const port = view.read(this.#world.ports.at(portId));
     const object = `port ${portId}`;
     const dead = port?.adminStateUp === true ? [] : flows(profile, { object, ofport }, int.deadPort);
     const guarded =
@@ -190,17 +201,17 @@ export function siteOwner(world: World): OwnerName {
     return onInt(name, profile, [...dead, ...guarded]);
   });
 
-  const deadPort = owner('dead port', (view, name, ofport) => {
-    const profile = view.read(world.profiles.at(name));
+  readonly deadPort = owner('dead port', (view, name, ofport) => {
+    const profile = view.read(this.#world.profiles.at(name));
     if (profile === undefined) return NOTHING;
     const entity = { object: `ofport ${ofport}`, ofport: Number(ofport) };
     return onInt(name, profile, flows(profile, entity, int.deadPort));
   });
 
-  return owner('site', (view: View) => {
-    view.each(world.hosts.at(ALL), host);
+  readonly site = owner('site', (view: View) => {
+    view.each(this.#world.hosts.at(ALL), this.host);
     return NOTHING;
-  })();
+  });
 }
 
 /** The flows of one entity by some rules, in order. */

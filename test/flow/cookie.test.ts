@@ -1,3 +1,4 @@
+/** The cookie layout, held against the drawing in cookie.ts. */
 import { describe, expect, test } from 'vitest';
 import { COOKIE_OURS, cookieOf, cookieParts, originHash } from '../../src/flow/cookie.ts';
 

@@ -1,3 +1,4 @@
+/** The pipeline language: what compiles, what does not, and what a declared rule makes. */
 import { describe, expect, test } from 'vitest';
 import { cookieOf } from '../../src/flow/cookie.ts';
 import { drop, normal, output } from '../../src/pipeline/actions.ts';

@@ -1,0 +1,150 @@
+/** The engine by itself: what is rendered when, who is told what, and what two owners of one flow come to. */
+import { describe, expect, test } from 'vitest';
+import { Engine, owner, type Placement } from '../../src/compiler/engine.ts';
+import { Collections, Facts, sameMeaning } from '../../src/compiler/facts.ts';
+import type { Action } from '../../src/flow/action.ts';
+import type { DesiredFlow } from '../../src/pipeline/origin.ts';
+
+const out = (port: number): readonly Action[] => [{ type: 'output', port }];
+
+function flow(priority: number, actions: readonly Action[], rule = 'rule', object = 'thing'): DesiredFlow {
+  return { flow: { table: 0, priority, match: {}, actions, cookie: 1n }, origin: { rule, object } };
+}
+
+const on = (...flows: readonly DesiredFlow[]): readonly Placement[] => [{ host: 'h', bridge: 'b', flows }];
+
+describe('renders', () => {
+  test('only what read a changed fact is rendered again', () => {
+    const numbers = new Facts<number>();
+    const names = new Collections();
+    const leaf = owner('leaf', (view, name) => {
+      const number = view.read(numbers.at(name));
+      return number === undefined ? [] : on(flow(number, out(1), 'leaf', name));
+    });
+    const engine = new Engine(
+      owner('root', (view) => {
+        view.each(names.at(''), leaf);
+        return [];
+      })(),
+    );
+    for (const name of ['a', 'b', 'c']) names.add('', name);
+    numbers.set('a', 1);
+    numbers.set('b', 2);
+    expect(engine.pass().rendered).toBe(4);
+    numbers.set('b', 20);
+    const changed = engine.pass();
+    expect(changed.rendered).toBe(1);
+    expect(changed.changes).toMatchObject([{ put: [{ flow: { priority: 20 } }], remove: [{ flow: { priority: 2 } }] }]);
+    // A fact that was read when it was not there counts as read.
+    numbers.set('c', 3);
+    expect(engine.pass().rendered).toBe(1);
+    // An equal value is no change.
+    numbers.set('c', 3);
+    expect(engine.pass().rendered).toBe(0);
+    names.delete('', 'a');
+    names.add('', 'd');
+    const moved = engine.pass();
+    expect(moved.rendered).toBe(1);
+    expect(moved.changes).toMatchObject([{ put: [], remove: [{ flow: { priority: 1 } }] }]);
+    // Nobody reads the facts of what has ended.
+    numbers.set('a', 5);
+    expect(engine.pass().rendered).toBe(0);
+  });
+
+  test('an owner that is rendered again keeps the owners below it that it still names', () => {
+    const numbers = new Facts<number>();
+    const names = new Collections();
+    const leaf = owner('leaf', (_view, name) => on(flow(1, out(1), 'leaf', name)));
+    const engine = new Engine(
+      owner('root', (view) => {
+        const number = view.read(numbers.at('n'));
+        if (number !== 2) view.child(leaf('only unless 2'));
+        view.child(leaf('always'));
+        if (number !== 3) view.each(names.at(''), leaf);
+        return [];
+      })(),
+    );
+    names.add('', 'x');
+    expect(engine.pass().rendered).toBe(4);
+    numbers.set('n', 1);
+    expect(engine.pass().rendered).toBe(1);
+    numbers.set('n', 2);
+    expect(engine.pass().rendered).toBe(1);
+    numbers.set('n', 3);
+    expect(engine.pass().rendered).toBe(2);
+    names.add('', 'y');
+    expect(engine.pass().rendered).toBe(0);
+    engine.invalidateAll();
+    expect(engine.pass()).toEqual({ changes: [], conflicts: [], rendered: 3 });
+  });
+});
+
+describe('two owners of one flow', () => {
+  const settings = new Facts<readonly DesiredFlow[]>(sameMeaning);
+  const claimant = owner('claimant', (view, name) => on(...(view.read(settings.at(name)) ?? [])));
+  const engine = new Engine(
+    owner('root', (view) => {
+      for (const name of ['1', '2', '3']) view.child(claimant(name));
+      return [];
+    })(),
+  );
+  const installed = () => engine.book('h', 'b')?.find({ table: 0, priority: 7, match: {} });
+
+  test('share it when it is the same', () => {
+    settings.set('2', [flow(7, out(1), 'b', 'two')]);
+    expect(engine.pass().changes).toMatchObject([{ put: [{ origin: { rule: 'b' } }], remove: [] }]);
+    settings.set('3', [flow(7, out(1), 'c', 'three')]);
+    expect(engine.pass()).toMatchObject({ changes: [], conflicts: [] });
+    settings.set('2', []);
+    // The cookie is the same here, so nothing changes on the switch; the origin does.
+    expect(engine.pass().changes).toEqual([]);
+    expect(installed()?.origin.rule).toBe('c');
+    expect(engine.book('h', 'b')?.size).toBe(1);
+  });
+
+  test('conflict when it is not: a fixed order decides, and both are named', () => {
+    settings.set('1', [flow(7, out(2), 'z', 'last')]);
+    const { changes, conflicts } = engine.pass();
+    expect(changes).toEqual([]);
+    expect(conflicts).toMatchObject([
+      {
+        host: 'h',
+        bridge: 'b',
+        installed: { origin: { rule: 'c' } },
+        refused: [{ origin: { rule: 'z', object: 'last' } }],
+      },
+    ]);
+    settings.set('2', [flow(7, out(3), 'a', 'first')]);
+    expect(engine.pass()).toMatchObject({
+      changes: [{ put: [{ origin: { rule: 'a' } }], remove: [] }],
+      conflicts: [
+        { installed: { origin: { rule: 'a' } }, refused: [{ origin: { rule: 'c' } }, { origin: { rule: 'z' } }] },
+      ],
+    });
+    settings.set('2', []);
+    settings.set('3', []);
+    expect(engine.pass()).toMatchObject({ changes: [{ put: [{ origin: { rule: 'z' } }] }], conflicts: [] });
+    settings.set('1', []);
+    expect(engine.pass().changes).toMatchObject([{ put: [], remove: [{ origin: { rule: 'z' } }] }]);
+    expect(engine.book('h', 'b')?.size).toBe(0);
+  });
+});
+
+describe('meaning', () => {
+  test('is what a file says, not where', () => {
+    const at = (line: number) => ({
+      id: 'a',
+      ips: [{ ip: 1n, origin: { line } }],
+      map: new Map([['k', { v: 1 }]]),
+      origin: { line },
+    });
+    expect(sameMeaning(at(1), at(2))).toBe(true);
+    expect(sameMeaning(at(1), { ...at(1), id: 'b' })).toBe(false);
+    expect(sameMeaning(at(1), { ...at(1), extra: 1 })).toBe(false);
+    expect(sameMeaning(at(1), { ...at(1), map: new Map([['k', { v: 2 }]]) })).toBe(false);
+    expect(sameMeaning([1], { 0: 1 })).toBe(false);
+    expect(sameMeaning(new Map(), {})).toBe(false);
+    expect(sameMeaning(1, 1n)).toBe(false);
+    expect(sameMeaning(null, {})).toBe(false);
+  });
+});

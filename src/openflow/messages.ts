@@ -3,8 +3,11 @@
  * Names follow OpenFlow 1.3.5 in camelCase; a field of the wire that says nothing (pad, length) is not here.
  */
 import type { Action } from '../flow/action.ts';
-import type { FieldValue } from '../flow/fields.ts';
 import type { Flow, Match } from '../flow/flow.ts';
+import type { Ip } from '../lib/addresses.ts';
+import type { MultipartReply, MultipartRequest } from './multipart.ts';
+
+export type * from './multipart.ts';
 
 /** "No buffer": the packet travels in the message. OVS never buffers. */
 export const NO_BUFFER = 0xffffffff;
@@ -52,7 +55,7 @@ export const BUNDLE_CONTROLS = {
 export const BUNDLE_FLAGS = { atomic: 1, ordered: 2 } as const;
 /** NXT_SET_PACKET_IN_FORMAT (nicira-ext): PACKET_IN of the standard, or NXT_PACKET_IN2. */
 export const PACKET_IN_FORMATS = { standard: 0, packetIn2: 2 } as const;
-/** NXFMF_* of a flow monitor request. */
+/** Of a flow monitor request (ONF extension 187; on OpenFlow 1.3 Open vSwitch speaks this one, not Nicira's). */
 export const FLOW_MONITOR_FLAGS = { initial: 1, add: 2, delete: 4, modify: 8, actions: 16, own: 32 } as const;
 
 export type FlowModCommand = keyof typeof FLOW_MOD_COMMANDS;
@@ -120,174 +123,29 @@ export interface AsyncConfig {
   readonly flowRemoved: readonly [master: number, slave: number];
 }
 
-/**
- * One installed flow. `matchBytes` (ofp_match without its pad) and `instructionBytes` are copies of the wire, comparable
- * with those of writeMatch and writeInstructions. `unknown` says why a flow that holds a field or an action that we do
- * not know could not be read: its `flow` is then without match and actions and must not be taken for what it does.
- */
-export interface FlowStats {
-  readonly flow: Flow;
-  readonly unknown?: string;
-  readonly matchBytes: Uint8Array;
-  readonly instructionBytes: Uint8Array;
-  readonly durationS: number;
-  readonly durationNs: number;
-  readonly packetCount: bigint;
-  readonly byteCount: bigint;
-}
-
-/** What a flow, aggregate or flow-monitor request selects. Defaults: everything. */
-export interface FlowSelection {
-  /** Default TABLE_ALL. */
-  readonly table?: number;
-  /** Default PORT.any. */
-  readonly outPort?: number;
-  /** Default GROUP_ANY. */
-  readonly outGroup?: number;
-  readonly cookie?: bigint;
-  readonly cookieMask?: bigint;
-  readonly match?: Match;
-}
-
-export interface PortStats {
-  readonly port: number;
-  readonly receivedPackets: bigint;
-  readonly sentPackets: bigint;
-  readonly receivedBytes: bigint;
-  readonly sentBytes: bigint;
-  readonly receiveDropped: bigint;
-  readonly sendDropped: bigint;
-  readonly receiveErrors: bigint;
-  readonly sendErrors: bigint;
-  readonly frameErrors: bigint;
-  readonly overrunErrors: bigint;
-  readonly crcErrors: bigint;
-  readonly collisions: bigint;
-  readonly durationS: number;
-  readonly durationNs: number;
-}
-
-export interface TableStats {
-  readonly table: number;
-  readonly activeCount: number;
-  readonly lookupCount: bigint;
-  readonly matchedCount: bigint;
-}
-
-export interface GroupStats {
-  readonly group: number;
-  readonly referenceCount: number;
-  readonly packetCount: bigint;
-  readonly byteCount: bigint;
-  readonly durationS: number;
-  readonly durationNs: number;
-  readonly buckets: readonly { readonly packetCount: bigint; readonly byteCount: bigint }[];
-}
-
-export interface MeterStats {
-  readonly meter: number;
-  readonly flowCount: number;
-  readonly packetCount: bigint;
-  readonly byteCount: bigint;
-  readonly durationS: number;
-  readonly durationNs: number;
-  readonly bands: readonly { readonly packetCount: bigint; readonly byteCount: bigint }[];
-}
-
-/** One monitor of a NXST_FLOW_MONITOR request. */
-export interface FlowMonitor extends Pick<FlowSelection, 'table' | 'outPort' | 'match'> {
-  readonly id: number;
-  /** Bits of FLOW_MONITOR_FLAGS. */
-  readonly flags: number;
-}
-
-/** One update of a flow monitor. `abbreviated`: a change of this connection's own, with the xid of its flow-mod. */
-export type FlowUpdate =
-  | {
-      readonly event: 'added' | 'deleted' | 'modified';
-      readonly reason: number;
-      readonly flow: Flow;
-      readonly unknown?: string;
-      readonly matchBytes: Uint8Array;
-      readonly instructionBytes: Uint8Array;
-    }
-  | { readonly event: 'abbreviated'; readonly xid: number };
-
-export type MultipartRequest =
-  | { readonly kind: 'desc' }
-  | ({ readonly kind: 'flow' | 'aggregate' } & FlowSelection)
-  | { readonly kind: 'table' }
-  /** Default PORT.any. */
-  | { readonly kind: 'portStats'; readonly port?: number }
-  | { readonly kind: 'portDesc' }
-  /** Default GROUP_ALL. */
-  | { readonly kind: 'group'; readonly group?: number }
-  | { readonly kind: 'groupDesc' }
-  | { readonly kind: 'groupFeatures' }
-  /** Default METER_ALL. */
-  | { readonly kind: 'meter' | 'meterConfig'; readonly meter?: number }
-  | { readonly kind: 'meterFeatures' }
-  | { readonly kind: 'tableFeatures'; readonly data: Uint8Array }
-  | { readonly kind: 'flowMonitor'; readonly monitors: readonly FlowMonitor[] }
-  | {
-      readonly kind: 'experimenter';
-      readonly experimenter: number;
-      readonly experimenterType: number;
-      readonly data: Uint8Array;
-    };
-
-export type MultipartReply =
-  | {
-      readonly kind: 'desc';
-      readonly manufacturer: string;
-      readonly hardware: string;
-      readonly software: string;
-      readonly serialNumber: string;
-      readonly datapath: string;
-    }
-  | { readonly kind: 'flow'; readonly flows: readonly FlowStats[] }
-  | { readonly kind: 'aggregate'; readonly packetCount: bigint; readonly byteCount: bigint; readonly flowCount: number }
-  | { readonly kind: 'table'; readonly tables: readonly TableStats[] }
-  | { readonly kind: 'portStats'; readonly ports: readonly PortStats[] }
-  | { readonly kind: 'portDesc'; readonly ports: readonly Port[] }
-  | { readonly kind: 'group'; readonly groups: readonly GroupStats[] }
-  | { readonly kind: 'groupDesc'; readonly groups: readonly Group[] }
-  | {
-      readonly kind: 'groupFeatures';
-      readonly types: number;
-      readonly capabilities: number;
-      /** By group type: all, select, indirect, fast failover. */
-      readonly maxGroups: readonly number[];
-      readonly actions: readonly number[];
-    }
-  | { readonly kind: 'meter'; readonly meters: readonly MeterStats[] }
-  | { readonly kind: 'meterConfig'; readonly meters: readonly Meter[] }
-  | {
-      readonly kind: 'meterFeatures';
-      readonly maxMeter: number;
-      readonly bandTypes: number;
-      readonly capabilities: number;
-      readonly maxBands: number;
-      readonly maxColor: number;
-    }
-  | { readonly kind: 'tableFeatures'; readonly data: Uint8Array }
-  | { readonly kind: 'flowMonitor'; readonly updates: readonly FlowUpdate[] }
-  | {
-      readonly kind: 'experimenter';
-      readonly experimenter: number;
-      readonly experimenterType: number;
-      readonly data: Uint8Array;
-    };
-
 /** A tuple of NXT_CT_FLUSH: absent parts match anything. */
 export interface CtTuple {
-  readonly source?: FieldValue;
-  readonly destination?: FieldValue;
+  readonly source?: Ip;
+  readonly destination?: Ip;
   readonly sourcePort?: number;
   readonly destinationPort?: number;
   readonly icmpId?: number;
   readonly icmpType?: number;
   readonly icmpCode?: number;
+}
+
+/** What NXT_PACKET_IN2 and NXT_RESUME say of a packet. `continuation`, beside these, is the opaque state of a paused pipeline. */
+export interface PacketProperties {
+  readonly data: Uint8Array;
+  readonly totalSize?: number;
+  readonly bufferId?: number;
+  readonly table?: number;
+  readonly cookie?: bigint;
+  /** One of PACKET_IN_REASONS. */
+  readonly reason?: number;
+  /** The packet's metadata: in_port and others. */
+  readonly match: Match;
+  readonly userdata?: Uint8Array;
 }
 
 /** Everything that a message says, without its xid. */
@@ -330,6 +188,8 @@ export type MessageBody =
       readonly table: number;
       readonly priority: number;
       readonly match: Match;
+      /** Why the match could not be read (it holds a field that we do not know); `match` is then empty. */
+      readonly unknown?: string;
       readonly cookie: bigint;
       /** One of FLOW_REMOVED_REASONS. */
       readonly reason: number;
@@ -353,27 +213,10 @@ export type MessageBody =
       readonly match: Match;
       readonly data: Uint8Array;
     }
-  | {
-      /** NXT_PACKET_IN2 (nicira-ext): what OVS sends for controller() actions on a connection that asked for it. */
-      readonly type: 'packetIn2';
-      readonly data: Uint8Array;
-      readonly totalSize?: number;
-      readonly bufferId?: number;
-      readonly table?: number;
-      readonly cookie?: bigint;
-      readonly reason?: number;
-      readonly match: Match;
-      readonly userdata?: Uint8Array;
-      /** State of a paused pipeline, opaque: goes back in `resume`. */
-      readonly continuation?: Uint8Array;
-    }
-  | {
-      /** NXT_RESUME: lets a packet that paused (controller(pause)) go on. */
-      readonly type: 'resume';
-      readonly data: Uint8Array;
-      readonly match: Match;
-      readonly continuation: Uint8Array;
-    }
+  /** NXT_PACKET_IN2 (nicira-ext): what OVS sends for controller() actions on a connection that asked for it. */
+  | ({ readonly type: 'packetIn2'; readonly continuation?: Uint8Array } & PacketProperties)
+  /** NXT_RESUME: lets a packet that paused (controller(pause)) go on: the message that told of it, maybe changed. */
+  | ({ readonly type: 'resume'; readonly continuation: Uint8Array } & PacketProperties)
   | { readonly type: 'setPacketInFormat'; readonly format: number }
   /** NXT_SET_CONTROLLER_ID: which controller(id=...) actions reach this connection. */
   | { readonly type: 'setControllerId'; readonly controllerId: number }
@@ -412,7 +255,7 @@ export type MessageBody =
       readonly flags: number;
     }
   | { readonly type: 'bundleAdd'; readonly bundleId: number; readonly flags: number; readonly message: Message }
-  /** NXT_FLOW_MONITOR_*: the switch stopped and resumed telling of changes; stop a monitor. */
+  /** ONFT_FLOW_MONITOR_*: the switch stopped and resumed telling of changes; stop a monitor. */
   | { readonly type: 'flowMonitorPaused' }
   | { readonly type: 'flowMonitorResumed' }
   | { readonly type: 'flowMonitorCancel'; readonly id: number }
@@ -439,7 +282,7 @@ export interface FlowModOptions {
   readonly command: FlowModCommand;
   /** For modify and delete: bits of `flow.cookie` that the flow must have. Default 0: any. */
   readonly cookieMask?: bigint;
-  /** For delete: only flows that output there. Default PORT.any for deletes; 0 for the others, as OVS and os-ken write. */
+  /** For delete: only flows that output there. Default PORT.any and GROUP_ANY. */
   readonly outPort?: number;
   readonly outGroup?: number;
   /** Default NO_BUFFER. */

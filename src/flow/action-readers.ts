@@ -104,8 +104,7 @@ function readControllerPart(
 /** `resubmit:1`, `resubmit(1,2)`, `resubmit(,2)` or `resubmit(,2,ct)`; the port of the packet is the default. */
 export const readResubmit: ActionReader = (text, { portNumbers }) => {
   const shape = 'resubmit:1, resubmit(1,2), resubmit(,2) or resubmit(,2,ct)';
-  if (text.delimiter !== '(') return { type: 'resubmit', port: parsePort(text.value, portNumbers) };
-  endAtParenthesis(text, shape);
+  if (text.delimiter === '(') endAtParenthesis(text, shape);
   const { before: portPiece, after: rest } = cut(text.value, ',');
   const { before: tablePiece, after: ct } = rest === undefined ? {} : cut(rest, ',');
   const port = portPiece.text === '' ? PORT.inPort : parsePort(portPiece, portNumbers);

@@ -30,7 +30,7 @@ export function step(state: SessionState, event: SessionEvent, nowMs: number): S
 }
 
 function transition(state: SessionState, event: SessionEvent, nowMs: number, effects: SessionEffect[]): SessionState {
-  if (state.phase === 'closed') return state;
+  if (state.phase === 'closed' && event.type !== 'transact') return state;
   switch (event.type) {
     case 'start':
       return state.phase === 'idle' && state.config.targetCount > 0 ? dial(state, nowMs, effects) : state;
@@ -156,8 +156,9 @@ function onTransact(
   const { token, operations } = event;
   const { database, limits } = state.config;
   if (state.phase !== 'live') {
+    const code = state.phase === 'closed' ? 'CLOSED' : 'NOT_CONNECTED';
     const message = `The OVSDB session is not live (${state.phase}): the transaction was not sent.`;
-    effects.push({ type: 'notTransacted', token, error: new OvsdbError('NOT_CONNECTED', message) });
+    effects.push({ type: 'notTransacted', token, error: new OvsdbError(code, message) });
     return state;
   }
   if (state.requests.size >= limits.requestsInFlight) {

@@ -105,28 +105,25 @@ export class HeddleProcess {
 
   /** `heddle status --json`. */
   async status(): Promise<HeddleStatus> {
-    if (this.#child.exitCode !== null) throw new HeddleError('HEDDLE_ENDED', `heddle ended: ${this.output}`);
     const { status, stdout, stderr } = await this.ask('status', '--json');
     // Status 1 is a finding, a host that is not there yet for instance; what is there is printed all the same.
     if (!stdout.trimStart().startsWith('{')) throw new HeddleError('NO_STATUS', `heddle status: ${status}: ${stderr}`);
     return JSON.parse(stdout) as HeddleStatus;
   }
 
-  /** Wait until every switch has confirmed what the topology says. */
+  /** Wait until every switch has confirmed what the topology says. Throws at once where the process has ended. */
   async converged(options: EventuallyOptions = { timeoutMs: 30_000 }): Promise<HeddleStatus> {
-    try {
-      return await eventually(
-        'heddle converges',
-        async () => {
-          const status = await this.status();
-          return status.converged && status;
-        },
-        options,
-      );
-    } catch (error) {
-      const status = await this.ask('status').catch(() => undefined);
-      throw new HeddleError('NOT_CONVERGED', `${status?.stdout ?? ''}\n${this.output}`, {}, { cause: error });
-    }
+    const ask = async (): Promise<HeddleStatus | 'ended' | false> => {
+      if (this.#child.exitCode !== null) return 'ended';
+      const status = await this.status();
+      return status.converged && status;
+    };
+    const outcome = await eventually('heddle converges', ask, options).catch(async (cause: unknown) => {
+      const { stdout } = await this.ask('status');
+      throw new HeddleError('NOT_CONVERGED', `heddle does not converge\n${stdout}${this.output}`, {}, { cause });
+    });
+    if (outcome === 'ended') throw new HeddleError('HEDDLE_ENDED', `heddle run has ended\n${this.output}`);
+    return outcome;
   }
 
   /** Read the topology file again. */

@@ -9,16 +9,15 @@
  */
 import { invariant } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
+import { OFPT_EXPERIMENTER, ONF_BUNDLE_ADD } from './experimenter-codec.ts';
+import { OPENFLOW_VERSION } from './flow-codec.ts';
 import { BUNDLE_FLAGS } from './messages.ts';
+import { ONF_EXPERIMENTER } from './oxm.ts';
 
 /** All or nothing, and in the order in which the messages were added. */
 export const BUNDLE_ATOMIC_ORDERED = BUNDLE_FLAGS.atomic | BUNDLE_FLAGS.ordered;
 
 const ADD_HEADER_SIZE = 24;
-const VERSION = 4;
-const OFPT_EXPERIMENTER = 4;
-const ONF_VENDOR = 0x4f4e4600;
-const ONFT_BUNDLE_ADD_MESSAGE = 2301;
 
 /** Bytes that go to the socket in one piece. */
 const SLAB_SIZE = 64 * 1024;
@@ -46,12 +45,12 @@ export function* bundleAddSlabs(messages: readonly Uint8Array[], options: Bundle
       used = 0;
     }
     const xid = options.firstXid + index;
-    slab.writeUInt8(VERSION, used);
+    slab.writeUInt8(OPENFLOW_VERSION, used);
     slab.writeUInt8(OFPT_EXPERIMENTER, used + 1);
     slab.writeUInt16BE(size, used + 2);
     slab.writeUInt32BE(xid, used + 4);
-    slab.writeUInt32BE(ONF_VENDOR, used + 8);
-    slab.writeUInt32BE(ONFT_BUNDLE_ADD_MESSAGE, used + 12);
+    slab.writeUInt32BE(ONF_EXPERIMENTER, used + 8);
+    slab.writeUInt32BE(ONF_BUNDLE_ADD, used + 12);
     slab.writeUInt32BE(options.bundleId, used + 16);
     slab.writeUInt16BE(0, used + 20);
     slab.writeUInt16BE(BUNDLE_ATOMIC_ORDERED, used + 22);

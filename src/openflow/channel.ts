@@ -9,10 +9,8 @@
  * after two round trips.
  */
 import { LIMITS } from '../lib/limits.ts';
+import { OPENFLOW_VERSION } from './flow-codec.ts';
 import { type AsyncConfig, type Message, type MessageOf, PACKET_IN_FORMATS, type Port } from './messages.ts';
-
-/** OpenFlow 1.3 on the wire. */
-export const OPENFLOW_VERSION = 4;
 
 /** Transaction ids of the handshake; connection.ts counts its own from FIRST_FREE_XID. */
 export const HANDSHAKE_XIDS = {

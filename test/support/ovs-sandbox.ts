@@ -23,11 +23,13 @@ const OUTPUT_SIZE_MAX = 256 * 1024 * 1024;
 /** Lines that a healthy sandbox logs: each with its reason. */
 const ALWAYS_ALLOWED: readonly RegExp[] = [
   // How we end them: SIGTERM by pid.
-  /fatal_signal\|WARN\|terminating with signal 15/,
+  /fatal_signal(\([^)]*\))?\|WARN\|terminating with signal 15/,
   // Two cores shared by many tests: a poll that took long says nothing about us.
   /timeval\|WARN\|(Unreasonably long|context switches|faults|disk)/,
   // A connection to an ovs-ofctl or ovs-appctl that ended before the answer was written.
   /(unixctl|jsonrpc|stream_unix|vconn)\|WARN\|.*(Broken pipe|Connection reset by peer)/,
+  // A client of ovsdb-server's socket, ovs-vswitchd for one, that ended.
+  /reconnect\|WARN\|unix#\d+: connection dropped/,
 ];
 
 export interface OvsSandboxOptions {
@@ -290,8 +292,13 @@ export class OvsSandbox {
   async #run(command: string, args: readonly string[], input?: string): Promise<string> {
     const promise = run(command, args, { env: this.#environment(), cwd: this.directory, maxBuffer: OUTPUT_SIZE_MAX });
     if (input !== undefined) promise.child.stdin?.end(input);
-    const { stdout } = await promise;
-    return stdout;
+    try {
+      return (await promise).stdout;
+    } catch (error) {
+      // diff-flows says what differs on stdout and fails.
+      const said = error instanceof Error && 'stdout' in error ? String(error.stdout).slice(0, 4_000) : '';
+      throw new Error(`${command} ${args.join(' ')} failed\n${said}`, { cause: error });
+    }
   }
 
   #log(daemon: string): Promise<string> {

@@ -58,6 +58,10 @@ export const LIMITS = {
   controlTimeoutMs: 10_000,
   /** Changes of the topology file are taken together when they come within this time: editors write in several steps. */
   reloadSettleMs: 100,
+  /** The state file is written at most this often. */
+  stateWriteIntervalMs: 1_000,
+  /** Established connections whose datapath id no OVSDB has told of yet: more than the bridges of a large site. */
+  unclaimedConnections: 4_096,
   /** At start, hosts that do not answer are waited for this long before the others' flows are computed without them. */
   startupGraceMs: 5_000,
   /** Lines of one kind that a peer can cause, in one interval; the rest is counted. */
@@ -65,4 +69,9 @@ export const LIMITS = {
   logIntervalMs: 10_000,
   /** Kinds of such lines remembered at once. */
   logKeyCount: 10_000,
+  /** An Ethernet frame with the longest IP packet, two VLAN tags and what IPv6 does not count into its length. */
+  packetSize: 65_535 + 14 + 8 + 40,
+  /** VLAN tags, and IPv6 extension headers, that one packet is read through. */
+  packetVlans: 2,
+  packetExtensions: 8,
 } as const;

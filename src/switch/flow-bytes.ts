@@ -1,0 +1,84 @@
+/**
+ * Flows as the bytes by which they are compared and sent. Serves reconcile.ts and installer.ts.
+ */
+import type { Flow } from '../flow/flow.ts';
+import { readFlowStats, writeFlowMod } from '../openflow/codec.ts';
+import { OFPT_FLOW_MOD, OPENFLOW_VERSION } from '../openflow/flow-codec.ts';
+import type { RawFlow } from '../openflow/flow-dump.ts';
+import { FLOW_MOD_COMMANDS, type FlowModCommand } from '../openflow/messages.ts';
+import { Slab } from '../openflow/slab.ts';
+
+/** ofp_flow_mod before its match (OpenFlow 1.3.5 §7.3.4.1). */
+const MATCH_OFFSET = 48;
+const TABLE_OFFSET = 24;
+const PRIORITY_OFFSET = 30;
+/** A flow-mod of the usual kind; the slab grows for others. */
+const USUAL_SIZE = 1024;
+
+/**
+ * Writes one flow-mod at a time into one slab. `frame`, `matchBytes` and `instructionBytes` are views on it, right until the
+ * next `encode`; `take` copies the frame for sending.
+ */
+export class FlowEncoder {
+  readonly #slab = new Slab(USUAL_SIZE);
+  frame: Uint8Array = EMPTY;
+  matchBytes: Uint8Array = EMPTY;
+  instructionBytes: Uint8Array = EMPTY;
+
+  /** Throws WireError for a flow that no message can carry. */
+  encode(flow: Flow, command: FlowModCommand = 'add'): void {
+    const slab = this.#slab;
+    slab.rewind(0);
+    writeFlowMod(slab, { flow, command, xid: 0 });
+    this.frame = slab.bytes.subarray(0, slab.end);
+    const matchEnd = MATCH_OFFSET + slab.view.getUint16(MATCH_OFFSET + 2);
+    this.matchBytes = slab.bytes.subarray(MATCH_OFFSET, matchEnd);
+    this.instructionBytes = slab.bytes.subarray(MATCH_OFFSET + paddedTo8(matchEnd - MATCH_OFFSET), slab.end);
+  }
+
+  take(): Uint8Array {
+    return this.frame.slice();
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+
+function paddedTo8(size: number): number {
+  return (size + 7) & ~7;
+}
+
+/** What OpenFlow takes for identity, as a string: table, priority and the bytes of the match. */
+export function byteKey(table: number, priority: number, matchBytes: Uint8Array): string {
+  const { buffer, byteOffset, byteLength } = matchBytes;
+  return String.fromCharCode(table, priority) + Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+}
+
+export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && Buffer.compare(left, right) === 0;
+}
+
+/** The cookie of a dumped flow. */
+export function rawCookie(raw: RawFlow): bigint {
+  return (BigInt(raw.cookieHigh) << 32n) | BigInt(raw.cookieLow);
+}
+
+/** The flow of a dump entry as a value; undefined when it holds something that we do not know. */
+export function decodeRawFlow(raw: RawFlow): Flow | undefined {
+  const stats = readFlowStats(raw.bytes);
+  return stats.unknown === undefined ? stats.flow : undefined;
+}
+
+/** DELETE_STRICT for a dumped flow, by its bytes: also for flows that hold what we do not know. */
+export function deleteFrame(raw: RawFlow): Uint8Array {
+  const frame = Buffer.alloc(MATCH_OFFSET + paddedTo8(raw.matchBytes.length));
+  frame.writeUInt8(OPENFLOW_VERSION, 0);
+  frame.writeUInt8(OFPT_FLOW_MOD, 1);
+  frame.writeUInt16BE(frame.length, 2);
+  frame.writeUInt8(raw.table, TABLE_OFFSET);
+  frame.writeUInt8(FLOW_MOD_COMMANDS.deleteStrict, TABLE_OFFSET + 1);
+  frame.writeUInt16BE(raw.priority, PRIORITY_OFFSET);
+  // buffer_id, out_port and out_group: none, any, any.
+  frame.fill(0xff, PRIORITY_OFFSET + 2, PRIORITY_OFFSET + 14);
+  frame.set(raw.matchBytes, MATCH_OFFSET);
+  return frame;
+}

@@ -1,0 +1,186 @@
+/**
+ * What a bridge holds against what it should hold: pure, by bytes. Serves installer.ts.
+ *
+ * A desired flow is encoded once and compared with the dump as it came. Only what does not meet its like by bytes is decoded
+ * and encoded again by our own writer, so that another order of fields on the switch is not taken for drift for ever.
+ */
+import { cookieParts } from '../flow/cookie.ts';
+import { FLOW_FLAGS, type Flow } from '../flow/flow.ts';
+import { HeddleError } from '../lib/errors.ts';
+import type { RawFlow } from '../openflow/flow-dump.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
+import { byteKey, decodeRawFlow, deleteFrame, FlowEncoder, rawCookie, sameBytes } from './flow-bytes.ts';
+
+/** A flow-mod to send. `frame` is the whole message; its xid is set by who sends it. */
+export interface FlowOperation {
+  readonly kind: 'add' | 'modify' | 'delete';
+  readonly table: number;
+  readonly frame: Uint8Array;
+  /** The flow wanted, or the one that is wanted no more; absent: the flow was never ours. */
+  readonly desired?: DesiredFlow;
+  /** The flow found on the switch. */
+  readonly installed?: RawFlow;
+}
+
+/** A desired flow that no flow-mod can carry, or that the switch refused. */
+export interface RefusedFlow {
+  readonly desired: DesiredFlow | undefined;
+  readonly operation: FlowOperation | undefined;
+  readonly error: HeddleError;
+}
+
+export interface Difference {
+  /** Not on the switch. */
+  readonly missing: readonly FlowOperation[];
+  /** On the switch with other instructions, cookie, timeouts or flags. */
+  readonly changed: readonly FlowOperation[];
+  /** Ours by their cookie, and wanted no more. */
+  readonly stale: readonly FlowOperation[];
+  /** Not ours. */
+  readonly foreign: readonly FlowOperation[];
+  /** Flows that learn() actions made: neither wanted nor in the way. */
+  readonly learnedCount: number;
+  /** Flows that are as they should be. */
+  readonly sameCount: number;
+  /** Could not be encoded. */
+  readonly refused: readonly RefusedFlow[];
+}
+
+/** What of a flow's flags the switch keeps, and dumps. */
+const KEPT_FLAGS = FLOW_FLAGS.sendFlowRemoved.bit | FLOW_FLAGS.noPacketCounts.bit | FLOW_FLAGS.noByteCounts.bit;
+
+/** A desired flow that has no like by bytes (yet). */
+interface Unmet {
+  readonly desired: DesiredFlow;
+  readonly frame: Uint8Array;
+  readonly installed: RawFlow | undefined;
+}
+
+/** Compare every desired flow with a whole dump. */
+export function reconcile(desired: Iterable<DesiredFlow>, installed: readonly RawFlow[]): Difference {
+  const byKey = new Map<string, RawFlow>();
+  for (const raw of installed) byKey.set(byteKey(raw.table, raw.priority, raw.matchBytes), raw);
+
+  const encoder = new FlowEncoder();
+  const refused: RefusedFlow[] = [];
+  const unmet = new Map<string, Unmet>();
+  let sameCount = 0;
+  for (const one of desired) {
+    const error = tryEncode(encoder, one);
+    if (error !== undefined) {
+      refused.push({ desired: one, operation: undefined, error });
+      continue;
+    }
+    const key = byteKey(one.flow.table, one.flow.priority, encoder.matchBytes);
+    const raw = byKey.get(key);
+    if (raw !== undefined) byKey.delete(key);
+    if (
+      raw !== undefined &&
+      sameAttributes(one.flow, raw) &&
+      sameBytes(encoder.instructionBytes, raw.instructionBytes)
+    ) {
+      sameCount += 1;
+    } else {
+      unmet.set(key, { desired: one, frame: encoder.take(), installed: raw });
+    }
+  }
+  sameCount += settleByMeaning(unmet, byKey, encoder);
+  return { ...sortOut(unmet.values(), byKey.values()), sameCount, refused };
+}
+
+function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | undefined {
+  try {
+    encoder.encode(desired.flow);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HeddleError) return error;
+    throw error;
+  }
+}
+
+function sameAttributes(flow: Flow, raw: RawFlow): boolean {
+  return (
+    (flow.idleTimeoutS ?? 0) === raw.idleTimeoutS &&
+    (flow.hardTimeoutS ?? 0) === raw.hardTimeoutS &&
+    ((flow.flags ?? 0) & KEPT_FLAGS) === (raw.flags & KEPT_FLAGS) &&
+    Number(flow.cookie & 0xffff_ffffn) === raw.cookieLow &&
+    Number(flow.cookie >> 32n) === raw.cookieHigh
+  );
+}
+
+/**
+ * Bring together what means the same in other bytes. Takes out of `unmet` what is as it should be and gives their number; what
+ * is on the switch under other bytes of the same match leaves `left` and becomes a change.
+ */
+function settleByMeaning(unmet: Map<string, Unmet>, left: Map<string, RawFlow>, encoder: FlowEncoder): number {
+  let sameCount = 0;
+  for (const [key, { installed, frame, desired }] of unmet) {
+    if (
+      installed !== undefined &&
+      sameAttributes(desired.flow, installed) &&
+      sameWhenWritten(installed, frame, encoder)
+    ) {
+      unmet.delete(key);
+      sameCount += 1;
+    }
+  }
+  for (const [key, raw] of left) {
+    const flow = decodeRawFlow(raw);
+    if (flow === undefined) continue;
+    encoder.encode(flow);
+    const met = byteKey(flow.table, flow.priority, encoder.matchBytes);
+    const wanted = unmet.get(met);
+    if (wanted === undefined || wanted.installed !== undefined) continue;
+    left.delete(key);
+    if (sameAttributes(wanted.desired.flow, raw) && sameWhenWritten(raw, wanted.frame, encoder)) {
+      unmet.delete(met);
+      sameCount += 1;
+    } else {
+      unmet.set(met, { ...wanted, installed: raw });
+    }
+  }
+  return sameCount;
+}
+
+/** The dumped flow, decoded and written by us, is the same flow-mod. */
+function sameWhenWritten(raw: RawFlow, frame: Uint8Array, encoder: FlowEncoder): boolean {
+  const flow = decodeRawFlow(raw);
+  if (flow === undefined) return false;
+  encoder.encode({ ...flow, flags: frameFlags(frame) });
+  return sameBytes(encoder.frame, frame);
+}
+
+/** Flags that the switch does not keep are the desired ones'; sameAttributes has compared the others. */
+function frameFlags(frame: Uint8Array): number {
+  return ((frame[FLAGS_OFFSET] ?? 0) << 8) | (frame[FLAGS_OFFSET + 1] ?? 0);
+}
+
+/** ofp_flow_mod.flags (OpenFlow 1.3.5 §7.3.4.1). */
+const FLAGS_OFFSET = 44;
+
+function sortOut(
+  unmet: Iterable<Unmet>,
+  left: Iterable<RawFlow>,
+): Pick<Difference, 'missing' | 'changed' | 'stale' | 'foreign' | 'learnedCount'> {
+  const missing: FlowOperation[] = [];
+  const changed: FlowOperation[] = [];
+  const stale: FlowOperation[] = [];
+  const foreign: FlowOperation[] = [];
+  let learnedCount = 0;
+  for (const { desired, frame, installed } of unmet) {
+    const { table } = desired.flow;
+    if (installed === undefined) missing.push({ kind: 'add', table, frame, desired });
+    else changed.push({ kind: 'modify', table, frame, desired, installed });
+  }
+  for (const raw of left) {
+    const kind = cookieParts(rawCookie(raw))?.kind;
+    if (kind === 'learned') {
+      learnedCount += 1;
+      continue;
+    }
+    const operation = { kind: 'delete', table: raw.table, frame: deleteFrame(raw), installed: raw } as const;
+    if (kind === undefined) foreign.push(operation);
+    else stale.push(operation);
+  }
+  return { missing, changed, stale, foreign, learnedCount };
+}

@@ -1,0 +1,58 @@
+/**
+ * What `heddle status` and the metrics say of one bridge. Filled by installer.ts.
+ */
+
+export interface RefusedFlowStatus {
+  /** In ovs-ofctl's text. */
+  readonly flow: string;
+  readonly rule: string;
+  readonly object: string;
+  /** OFPBAC_BAD_OUT_GROUP, or the code of our own encoder. */
+  readonly error: string;
+}
+
+export interface BridgeStatus {
+  readonly host: string;
+  readonly bridge: string;
+  readonly connected: boolean;
+  readonly epoch: number | undefined;
+  readonly dpid: bigint | undefined;
+  readonly peer: string | undefined;
+  /** Number of connections so far. */
+  readonly connectionCount: number;
+  /** The latest generation of the book, and the one that the switch is known to hold; equal when nothing is under way. */
+  readonly generationWanted: number;
+  readonly generationConfirmed: number;
+  /** Flows of the book. */
+  readonly desiredFlowCount: number;
+  /** Flows that learn() actions had made, at the last reconcile. */
+  readonly learnedFlowCount: number;
+  /** Some flows are refused by the switch; all others are in place. */
+  readonly degraded: boolean;
+  readonly refusedFlowCount: number;
+  /** The first of them (LIMITS.namedFlows). */
+  readonly refusedFlows: readonly RefusedFlowStatus[];
+  readonly passCount: number;
+  /** From the begin of the last pass to its last barrier. */
+  readonly lastPassMs: number | undefined;
+  readonly lastPassKind: 'reconcile' | 'change' | undefined;
+  /** Sent since the start. `modify` replaces a flow in place. */
+  readonly flowMods: FlowModCounts;
+  /** Found since the start: foreign flows at any reconcile; missing, changed and stale ones at audits. */
+  readonly drift: DriftCounts;
+  /** OFPT_ERRORs since the start. */
+  readonly errorCount: number;
+}
+
+export interface FlowModCounts {
+  add: number;
+  modify: number;
+  delete: number;
+}
+
+export interface DriftCounts {
+  foreign: number;
+  missing: number;
+  changed: number;
+  stale: number;
+}

@@ -5,13 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { askControl } from '../../src/controller/control-socket.ts';
+import type { ControllerStatus } from '../../src/controller/status.ts';
 import { HeddleError } from '../../src/lib/errors.ts';
 import { type CommandResult, type EventuallyOptions, eventually, runAny } from './lab/command.ts';
 import type { Namespace } from './lab/namespace.ts';
 
 const HEDDLE = join(dirname(dirname(import.meta.dirname)), 'bin', 'heddle.js');
-/** pino's number for `warn`. */
-const LEVEL_WARN = 40;
+const COMPLAINTS = ['warn', 'error', 'fatal'];
 
 export interface HeddleOptions {
   readonly namespace: Namespace;
@@ -27,14 +28,8 @@ export interface HeddleOptions {
   readonly args?: readonly string[];
 }
 
-/** The parts of `heddle status --json` that are read here. */
-export interface HeddleStatus {
-  readonly converged: boolean;
-  readonly [key: string]: unknown;
-}
-
 export interface LogLine {
-  readonly level: number;
+  readonly level: string;
   readonly msg: string;
   readonly [key: string]: unknown;
 }
@@ -95,7 +90,7 @@ export class HeddleProcess {
 
   /** What it has logged as a warning or worse. */
   get complaints(): LogLine[] {
-    return this.log.filter((line) => line.level >= LEVEL_WARN);
+    return this.log.filter((line) => COMPLAINTS.includes(line.level));
   }
 
   /** Another command of heddle's that asks this controller: `ask('flows', '--live', '--host', 'node1')`. */
@@ -103,17 +98,14 @@ export class HeddleProcess {
     return runAny([process.execPath, HEDDLE, ...args, '--control', this.control]);
   }
 
-  /** `heddle status --json`. */
-  async status(): Promise<HeddleStatus> {
-    const { status, stdout, stderr } = await this.ask('status', '--json');
-    // Status 1 is a finding, a host that is not there yet for instance; what is there is printed all the same.
-    if (!stdout.trimStart().startsWith('{')) throw new HeddleError('NO_STATUS', `heddle status: ${status}: ${stderr}`);
-    return JSON.parse(stdout) as HeddleStatus;
+  /** What `heddle status --json` prints, without starting a process for each question. */
+  async status(): Promise<ControllerStatus> {
+    return (await askControl(this.control, 'status')) as ControllerStatus;
   }
 
   /** Wait until every switch has confirmed what the topology says. Throws at once where the process has ended. */
-  async converged(options: EventuallyOptions = { timeoutMs: 30_000 }): Promise<HeddleStatus> {
-    const ask = async (): Promise<HeddleStatus | 'ended' | false> => {
+  async converged(options: EventuallyOptions = { timeoutMs: 30_000 }): Promise<ControllerStatus> {
+    const ask = async (): Promise<ControllerStatus | 'ended' | false> => {
       if (this.#child.exitCode !== null) return 'ended';
       const status = await this.status();
       return status.converged && status;

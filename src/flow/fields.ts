@@ -45,7 +45,9 @@ export type Prerequisite =
   | 'nd'
   | 'ndSolicit'
   | 'ndAdvert'
-  | 'ct';
+  | 'ct'
+  | 'ctIpv4'
+  | 'ctIpv6';
 
 export interface Field {
   /** The name in `set_field:…->NAME` and in ovs-fields(7). */
@@ -131,10 +133,10 @@ export const FIELDS = {
   ctZone: row('ct_zone', 16, 'hex', 'none', 'read', 'none', 'NXM_NX_CT_ZONE 106'),
   ctMark: row('ct_mark', 32, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_CT_MARK 107'),
   ctLabel: row('ct_label', 128, 'hex', 'bitwise', 'write', 'none', 'NXM_NX_CT_LABEL 108'),
-  ctNwSrc: row('ct_nw_src', 32, 'ipv4', 'bitwise', 'read', 'ct', 'NXM_NX_CT_NW_SRC 120'),
-  ctNwDst: row('ct_nw_dst', 32, 'ipv4', 'bitwise', 'read', 'ct', 'NXM_NX_CT_NW_DST 121'),
-  ctIpv6Src: row('ct_ipv6_src', 128, 'ipv6', 'bitwise', 'read', 'ct', 'NXM_NX_CT_IPV6_SRC 122'),
-  ctIpv6Dst: row('ct_ipv6_dst', 128, 'ipv6', 'bitwise', 'read', 'ct', 'NXM_NX_CT_IPV6_DST 123'),
+  ctNwSrc: row('ct_nw_src', 32, 'ipv4', 'bitwise', 'read', 'ctIpv4', 'NXM_NX_CT_NW_SRC 120'),
+  ctNwDst: row('ct_nw_dst', 32, 'ipv4', 'bitwise', 'read', 'ctIpv4', 'NXM_NX_CT_NW_DST 121'),
+  ctIpv6Src: row('ct_ipv6_src', 128, 'ipv6', 'bitwise', 'read', 'ctIpv6', 'NXM_NX_CT_IPV6_SRC 122'),
+  ctIpv6Dst: row('ct_ipv6_dst', 128, 'ipv6', 'bitwise', 'read', 'ctIpv6', 'NXM_NX_CT_IPV6_DST 123'),
   ctNwProto: row('ct_nw_proto', 8, 'decimal', 'none', 'read', 'ct', 'NXM_NX_CT_NW_PROTO 119'),
   ctTpSrc: row('ct_tp_src', 16, 'decimal', 'bitwise', 'read', 'ct', 'NXM_NX_CT_TP_SRC 124'),
   ctTpDst: row('ct_tp_dst', 16, 'decimal', 'bitwise', 'read', 'ct', 'NXM_NX_CT_TP_DST 125'),
@@ -260,9 +262,9 @@ export const FIELD_NAMES: ReadonlyMap<string, FieldName> = new Map(
 
 /**
  * What a match can test beyond or short of the significant bits: a VLAN id has the bit that says "tagged" beside its 12
- * bits, and Open vSwitch keeps 8 bits of ct_state.
+ * bits, and Open vSwitch keeps 8 bits of ct_state and of arp_op.
  */
-const MATCH_BITS: { readonly [Name in FieldName]?: number } = { vlanVid: 13, ctState: 8 };
+const MATCH_BITS: { readonly [Name in FieldName]?: number } = { vlanVid: 13, ctState: 8, arpOp: 8 };
 
 /** All ones over the bits of a field that a match can test. */
 export function fullMask(name: FieldName): FieldValue {

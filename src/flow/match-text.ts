@@ -2,7 +2,7 @@
  * Matches as text: PRINTED is the order and the names of `ovs-ofctl dump-flows`, and the reader takes those, the names of
  * ovs-fields(7), and their aliases and shorthands.
  */
-import { FIELD_NAMES, FIELDS, type FieldName, type FieldValue } from './fields.ts';
+import { FIELD_NAMES, FIELDS, type FieldName, type FieldValue, fullMask } from './fields.ts';
 import type { Masked, Match } from './flow.ts';
 import { ETH_TYPE, ethTypeOf, IP_PROTO, maskedOf, missingPrerequisite, normaliseMatch, VLAN_PRESENT } from './match.ts';
 import { FlowTextError, type KeyValue, type Piece, parseNumber } from './scan.ts';
@@ -148,9 +148,7 @@ const PROTOCOLS: readonly Protocol[] = [
   { word: 'mplsm', ethType: ETH_TYPE.mplsMulticast },
 ];
 const PROTOCOL_WORDS: ReadonlyMap<string, Protocol> = new Map(
-  [...PROTOCOLS, { word: 'ip4', ethType: ETH_TYPE.ipv4 }, { word: 'icmpv6', ethType: ETH_TYPE.ipv6, ipProto: 58 }].map(
-    (row) => [row.word, row],
-  ),
+  [...PROTOCOLS, { word: 'ip4', ethType: ETH_TYPE.ipv4 }].map((row) => [row.word, row]),
 );
 
 function protocolOf(match: Match): Protocol | undefined {
@@ -257,13 +255,17 @@ function parseField(part: KeyValue, match: Match, put: Put, options: ParseOption
     put('vlanVid', vid === 0xffff ? 0 : VLAN_PRESENT | vid, part.whole);
     return;
   }
-  const name = BY_PROTOCOL.get(key)?.(match) ?? FIELD_NAMES.get(key) ?? 'inPort';
-  const entry = parseValue(name === 'inPortNxm' ? 'inPort' : name, part.value, options);
+  const found = BY_PROTOCOL.get(key)?.(match) ?? FIELD_NAMES.get(key) ?? 'inPort';
+  const name = found === 'inPortNxm' ? 'inPort' : found;
+  const entry = parseValue(name, part.value, options);
+  if (typeof entry !== 'object' && entry !== undefined && entry > fullMask(name)) {
+    throw new FlowTextError(part.value, `is more than ${FIELDS[name].ovsName} can be`);
+  }
   if (name === 'vlanPcp' && entry !== undefined && match.vlanVid === undefined) {
     put('vlanVid', { value: VLAN_PRESENT, mask: VLAN_PRESENT }, part.whole);
   }
   if (name === 'vlanTci') checkVlanTci(part.value, entry);
-  put(name === 'inPortNxm' ? 'inPort' : name, entry, part.whole);
+  put(name, entry, part.whole);
 }
 
 function checkVlanTci(piece: Piece, entry: FieldValue | Masked | undefined): void {

@@ -190,6 +190,8 @@ const CT_VALID = 0xcf;
 const CT_INVALID = 0x10;
 const CT_TRACKED = 0x20;
 
+const VALID_CT = 'a ct_state with new, est, rel, rpl, snat or dnat set, or +trk-inv';
+
 function hasValidCt(match: Match): boolean {
   if (match.ctState === undefined) return false;
   const { value, mask } = maskedOf('ctState', match.ctState);
@@ -237,7 +239,9 @@ const PREREQUISITES: {
   nd: { text: 'icmp6 with icmp_type=135 or icmp_type=136, icmp_code 0', holds: (match) => isIcmpv6(match, [135, 136]) },
   ndSolicit: { text: 'icmp6 with icmp_type=135, icmp_code 0', holds: (match) => isIcmpv6(match, [135]) },
   ndAdvert: { text: 'icmp6 with icmp_type=136, icmp_code 0', holds: (match) => isIcmpv6(match, [136]) },
-  ct: { text: 'ct_state with new, est, rel, rpl, snat or dnat set, or +trk-inv', holds: hasValidCt },
+  ct: { text: VALID_CT, holds: hasValidCt },
+  ctIpv4: { text: `ip, and ${VALID_CT}`, holds: (match) => hasValidCt(match) && ethTypeOf(match) === ETH_TYPE.ipv4 },
+  ctIpv6: { text: `ipv6, and ${VALID_CT}`, holds: (match) => hasValidCt(match) && ethTypeOf(match) === ETH_TYPE.ipv6 },
 };
 
 /** The first field of a match, in normal form, whose prerequisite is not there, and what it wants; undefined: none. */

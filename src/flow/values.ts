@@ -64,7 +64,7 @@ export function formatValue(name: FieldName, entry: FieldValue | Masked, options
     case 'port':
       return formatPort(Number(value), options.portNames);
     case 'packetType':
-      return `(${Number(value) >>> 16},${formatHex(Number(value) & 0xffff)})`;
+      return formatPacketType(Number(value));
     case 'frag':
       return formatFrag(Number(value), Number(mask ?? 3));
     case 'ctState':
@@ -74,6 +74,12 @@ export function formatValue(name: FieldName, entry: FieldValue | Masked, options
     case 'tunFlags':
       return formatFlags(TUN_FLAGS, Number(value), mask);
   }
+}
+
+/** Namespace and type (OpenFlow 1.5 §7.2.3.11); of the namespaces only that of Ethernet types, 1, is printed in decimal. */
+function formatPacketType(value: number): string {
+  const [namespace, type] = [value >>> 16, formatHex(value & 0xffff)];
+  return `(${namespace === 1 ? '1' : formatHex(namespace)},${type})`;
 }
 
 /** A mask as prefix length where it is one, else as an address. */
@@ -160,7 +166,7 @@ function parseOne(field: Field, piece: Piece): FieldValue {
 }
 
 function parsePacketType(piece: Piece): number {
-  const found = /^\((\d+),(0x[0-9a-f]+|\d+)\)$/i.exec(piece.text);
+  const found = /^\((0x[0-9a-f]+|\d+),(0x[0-9a-f]+|\d+)\)$/i.exec(piece.text);
   const [namespace, type] = [Number(found?.[1]), Number(found?.[2])];
   if (!(namespace <= 0xffff && type <= 0xffff)) throw new FlowTextError(piece, 'should look like (1,0x800)');
   return namespace * 0x10000 + type;

@@ -54,6 +54,9 @@ function buildProgram(terminal: Terminal, finish: (status: ExitStatus) => void):
 const example = (text: string): string => `\nExample:\n  $ ${text}`;
 const collect = (value: string, earlier: readonly string[] | undefined): string[] => [...(earlier ?? []), value];
 const control = (): Option => new Option('--control <socket>', 'control socket of the controller');
+const privateKey = (): Option => new Option('--private-key <file>', 'PEM, our key for ssl:');
+const certificate = (): Option => new Option('--certificate <file>', 'PEM, our certificate for ssl:');
+const caCert = (): Option => new Option('--ca-cert <file>', 'PEM, whom to trust over ssl:');
 const json = (): Option => new Option('--json', 'print data as JSON');
 
 function addController(program: Command, terminal: Terminal, finish: (status: ExitStatus) => void): void {
@@ -71,9 +74,9 @@ function addController(program: Command, terminal: Terminal, finish: (status: Ex
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
         .default('info'),
     )
-    .option('--private-key <file>', 'PEM, for ssl: targets and listeners')
-    .option('--certificate <file>', 'PEM, for ssl: targets and listeners')
-    .option('--ca-cert <file>', 'PEM, whom to trust over ssl:')
+    .addOption(privateKey())
+    .addOption(certificate())
+    .addOption(caCert())
     .addHelpText('after', example('heddle run topology.yaml --listen tcp:0.0.0.0:6653'))
     .action(async (file, options) => finish(await (await import('./run.ts')).run(file, options, terminal)));
   program
@@ -143,6 +146,9 @@ function addTools(program: Command, terminal: Terminal, finish: (status: ExitSta
     .addArgument(new Argument('<action>', 'print it once, or follow it').choices(['dump', 'monitor']))
     .argument('<table>', 'such as Bridge, Port, Interface')
     .argument('[column...]', 'these columns alone')
+    .addOption(privateKey())
+    .addOption(certificate())
+    .addOption(caCert())
     .addOption(json())
     .addHelpText('after', example('heddle ovsdb unix:/run/openvswitch/db.sock dump Interface name ofport'))
     .action(async (connection, action, table, columns, options) =>

@@ -33,7 +33,6 @@ export interface WantedPatch {
 }
 
 export interface WantedTunnel {
-  readonly bridge: string;
   readonly name: string;
   readonly type: 'vxlan' | 'gre' | 'geneve';
   readonly options: ReadonlyMap<string, string>;

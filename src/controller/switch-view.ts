@@ -2,7 +2,13 @@
  * What a host's OVSDB shows, in the shape in which the controller asks: bridges by name, their ports by name, and which guest
  * is plugged in where. Read afresh from the replica after each delta; pure.
  */
-import type { BridgeRow, ControllerRow, InterfaceRow, OpenVswitchRow, PortRow } from '../ovsdb/open-vswitch.generated.ts';
+import type {
+  BridgeRow,
+  ControllerRow,
+  InterfaceRow,
+  OpenVswitchRow,
+  PortRow,
+} from '../ovsdb/open-vswitch.generated.ts';
 import type { Uuid } from '../ovsdb/value.ts';
 
 /** The columns that the controller reads. Nothing else is monitored: statistics alone would be most of the traffic. */

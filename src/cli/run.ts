@@ -1,0 +1,124 @@
+/**
+ * `heddle run FILE`: the controller as a process. Reads the file, opens the control socket, follows the file and the signals, and
+ * stays until it is told to end. SIGTERM leaves every flow in place.
+ */
+import { type ControlHandlers, defaultControlPath, serveControl } from '../controller/control-socket.ts';
+import { Controller } from '../controller/controller.ts';
+import { liveFlows } from '../controller/live-flows.ts';
+import { defaultStateDirectory } from '../controller/state-store.ts';
+import { readStatus, type TopologyStatus } from '../controller/status.ts';
+import { readTopologyFile, TopologyWatcher } from '../controller/topology-file.ts';
+import { HeddleError } from '../lib/errors.ts';
+import { createLogger, type Logger, type LogLevel } from '../lib/log.ts';
+import { formatTopologyError } from '../topology/error.ts';
+import { EXIT, type ExitStatus } from './exit.ts';
+import { plural, type Terminal } from './output.ts';
+import { readTls, type TlsOptions } from './tls.ts';
+
+export interface RunOptions extends TlsOptions {
+  readonly listen?: readonly string[];
+  readonly ovsdbListen?: readonly string[];
+  readonly control?: string;
+  readonly metrics?: string;
+  readonly state?: string;
+  readonly logLevel: LogLevel;
+}
+
+const DEFAULT_LISTEN = ['tcp:127.0.0.1:6653'];
+
+export async function run(file: string, options: RunOptions, terminal: Terminal): Promise<ExitStatus> {
+  const reading = readTopologyFile(file);
+  if ('errors' in reading) {
+    for (const error of reading.errors) terminal.talk(`${formatTopologyError(error)}\n`);
+    terminal.talk(`heddle: ${file} has ${plural(reading.errors.length, 'error')}; nothing was started\n`);
+    return EXIT.finding;
+  }
+  const logger = createLogger({ level: options.logLevel });
+  const userId = process.getuid?.() ?? 0;
+  const tls = readTls(options);
+  const controller = new Controller({
+    listen: options.listen ?? DEFAULT_LISTEN,
+    ovsdbListen: options.ovsdbListen ?? [],
+    stateDirectory: options.state ?? defaultStateDirectory(process.env, userId),
+    ...(tls && { tls }),
+    logger,
+  });
+  const source = new TopologySource(file, controller, logger);
+  const control = await serveControl(
+    options.control ?? defaultControlPath(process.env, userId),
+    handlersOf(controller, source),
+  );
+  try {
+    await controller.start(reading.topology);
+    logger.info({ file, control: control.path, pid: process.pid }, 'heddle runs');
+    const watcher = new TopologyWatcher(file, () => source.reload());
+    const signal = await untilSignalled(() => source.reload());
+    logger.info({ signal }, 'heddle ends; the switches keep their flows');
+    await watcher.close();
+    return EXIT.success;
+  } finally {
+    await controller.close();
+    await control.close();
+  }
+}
+
+/** The file as it was last read. */
+class TopologySource {
+  readonly #file: string;
+  readonly #controller: Controller;
+  readonly #logger: Logger;
+  #loadedAt = new Date();
+  #errors: readonly string[] = [];
+
+  constructor(file: string, controller: Controller, logger: Logger) {
+    this.#file = file;
+    this.#controller = controller;
+    this.#logger = logger;
+  }
+
+  get status(): TopologyStatus {
+    return { file: this.#file, loadedAt: this.#loadedAt.toISOString(), errors: this.#errors };
+  }
+
+  /** All or nothing: a file that does not validate is told, and changes nothing. */
+  reload(): void {
+    const file = this.#file;
+    try {
+      const reading = readTopologyFile(file);
+      if ('errors' in reading) {
+        this.#refuse(reading.errors.map(formatTopologyError));
+        return;
+      }
+      this.#errors = [];
+      this.#loadedAt = new Date();
+      this.#controller.setTopology(reading.topology);
+      this.#logger.info({ file, generation: this.#controller.generation }, 'topology read again');
+    } catch (error) {
+      if (!(error instanceof HeddleError)) throw error;
+      this.#refuse([error.message]);
+    }
+  }
+
+  #refuse(errors: readonly string[]): void {
+    this.#errors = errors;
+    for (const error of errors) this.#logger.error({ file: this.#file, error }, 'topology not taken');
+    const context = { file: this.#file, count: errors.length };
+    this.#logger.error(context, 'the topology file does not validate; the one before it stays in force');
+  }
+}
+
+function handlersOf(controller: Controller, source: TopologySource): ControlHandlers {
+  return {
+    status: () => readStatus(controller, source.status),
+    flows: (params) => liveFlows(controller, params),
+  };
+}
+
+/** SIGHUP reads the file again; the first SIGTERM or SIGINT ends. */
+function untilSignalled(reload: () => void): Promise<NodeJS.Signals> {
+  process.on('SIGHUP', reload);
+  return new Promise((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+}

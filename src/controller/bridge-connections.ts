@@ -1,0 +1,113 @@
+/**
+ * Whose connection is this? A bridge that calls says its datapath id and nothing else; the host's OVSDB says which bridge has
+ * it. Connections that come before the OVSDB has told wait here, bounded. Serves the controller.
+ */
+import { LIMITS } from '../lib/limits.ts';
+import type { LimitedLog } from '../lib/log.ts';
+import type { SwitchConnection } from '../openflow/connection.ts';
+import type { BridgeInstaller } from '../switch/installer.ts';
+import type { SwitchView } from './switch-view.ts';
+
+export interface BridgeAddress {
+  readonly host: string;
+  readonly bridge: string;
+}
+
+/** A host as far as its bridges' datapath ids go. */
+export interface HostBridges {
+  readonly host: string;
+  readonly bridges: readonly string[];
+  readonly view: SwitchView | undefined;
+}
+
+interface Waiting {
+  readonly connection: SwitchConnection;
+  /** Known when we called the bridge; otherwise the datapath id tells. */
+  readonly address: BridgeAddress | undefined;
+}
+
+const addressKey = ({ host, bridge }: BridgeAddress): string => `${host} ${bridge}`;
+
+export class BridgeConnections {
+  readonly #limitedLog: LimitedLog;
+  #waiting: readonly Waiting[] = [];
+  #byDpid: ReadonlyMap<bigint, BridgeAddress> = new Map();
+  /** By host, then bridge: ids for bridges that share theirs with another, 16 hex digits. */
+  #replacements: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
+
+  constructor(limitedLog: LimitedLog) {
+    this.#limitedLog = limitedLog;
+  }
+
+  /** Connections that nobody claims yet. */
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** A bridge is connected: `address` says which when we called it. */
+  add(connection: SwitchConnection, address: BridgeAddress | undefined): void {
+    this.#waiting = [...this.#waiting.filter((waiting) => waiting.connection.isOpen), { connection, address }];
+    while (this.#waiting.length > LIMITS.unclaimedConnections) {
+      const [oldest, ...rest] = this.#waiting;
+      oldest?.connection.close('CLOSED', 'no host of the topology has a bridge with this datapath id');
+      this.#waiting = rest;
+    }
+  }
+
+  /** Learn anew which bridge has which id. Of bridges with one id the first by host and name keeps it. */
+  learn(hosts: Iterable<HostBridges>): void {
+    const byDpid = new Map<bigint, BridgeAddress>();
+    const replacements = new Map<string, Map<string, string>>();
+    for (const { host, bridges, view } of hosts) {
+      for (const bridge of bridges) {
+        const dpid = view?.bridges.get(bridge)?.dpid;
+        if (dpid === undefined) continue;
+        const owner = byDpid.get(dpid);
+        if (owner === undefined) {
+          byDpid.set(dpid, { host, bridge });
+          continue;
+        }
+        const context = { host, bridge, dpid, other: addressKey(owner) };
+        this.#limitedLog.warn(
+          `dpid ${host} ${bridge}`,
+          context,
+          'two bridges have one datapath id; this one gets another',
+        );
+        const replaced = replacements.get(host) ?? new Map<string, string>();
+        replacements.set(host, replaced.set(bridge, freeDpid(dpid, byDpid)));
+      }
+    }
+    this.#byDpid = byDpid;
+    this.#replacements = replacements;
+  }
+
+  /** Ids to write to a host's bridges because another bridge has theirs. */
+  replacementsOf(host: string): ReadonlyMap<string, string> {
+    return this.#replacements.get(host) ?? new Map();
+  }
+
+  /** Hand over every connection whose bridge is known and has an installer. */
+  assign(installerOf: (address: BridgeAddress) => BridgeInstaller | undefined): void {
+    this.#waiting = this.#waiting.filter(({ connection, address }) => {
+      if (!connection.isOpen) return false;
+      const found = address ?? this.#byDpid.get(connection.dpid);
+      const installer = found && installerOf(found);
+      if (installer === undefined) return true;
+      installer.attach(connection);
+      return false;
+    });
+  }
+
+  close(): void {
+    for (const { connection } of this.#waiting) connection.close('CLOSED', 'the controller closes');
+    this.#waiting = [];
+  }
+}
+
+/** As Neutron does: count in the upper 16 bits, which an id made of a MAC leaves at zero. */
+function freeDpid(dpid: bigint, taken: ReadonlyMap<bigint, unknown>): string {
+  const mac = dpid & 0xffffffffffffn;
+  let count = 1n;
+  while (taken.has((count << 48n) | mac)) count++;
+  return ((count << 48n) | mac).toString(16).padStart(16, '0');
+}

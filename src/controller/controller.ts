@@ -1,0 +1,352 @@
+/**
+ * The controller: owns the state, and brings switches to what the topology says, one pass at a time. Everything that happens (a
+ * delta from an OVSDB, a bridge that connects, a file that changes) only marks what is stale; the pass then drains it all: places
+ * of ports, local VLANs, OVSDB writes, facts, flows. An edge: the decisions are in the pure files beside this one.
+ */
+import { BridgeLedger } from '../compiler/book.ts';
+import { type BridgeChange, Compiler } from '../compiler/compiler.ts';
+import { LocalVlanError } from '../compiler/names.ts';
+import { parseEndpoint, type TlsMaterial } from '../lib/endpoint.ts';
+import { LIMITS } from '../lib/limits.ts';
+import { LimitedLog, type Logger } from '../lib/log.ts';
+import type { SwitchConnection } from '../openflow/connection.ts';
+import { OpenFlowListener } from '../openflow/listener.ts';
+import { OvsdbListener, type OvsdbPeer } from '../ovsdb/index.ts';
+import { BridgeInstaller } from '../switch/installer.ts';
+import type { Host, Topology } from '../topology/model.ts';
+import { BridgeConnections } from './bridge-connections.ts';
+import { HostAgent } from './host-agent.ts';
+import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
+import { allocateHostMacs } from './host-macs.ts';
+import { planHost } from './host-plan.ts';
+import { Memory } from './memory.ts';
+import { locatePort, Sightings } from './port-locations.ts';
+import { bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
+
+/** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
+const DEFAULT_OVSDB = 'unix:/run/openvswitch/db.sock';
+const OPENFLOW_PORT = 6653;
+
+export interface ControllerOptions {
+  /** `tcp:ADDR:PORT` or `ssl:ADDR:PORT`, where bridges connect. */
+  readonly listen: readonly string[];
+  /** Likewise, where ovsdb-servers connect. */
+  readonly ovsdbListen: readonly string[];
+  readonly stateDirectory: string;
+  readonly tls?: TlsMaterial;
+  readonly logger: Logger;
+}
+
+/** What one pass did. */
+export interface PassFigures {
+  readonly ms: number;
+  /** Owners rendered. */
+  readonly rendered: number;
+  readonly changedBridges: number;
+}
+
+export class Controller {
+  readonly agents = new Map<string, HostAgent>();
+  readonly compiler = new Compiler();
+  readonly #options: ControllerOptions;
+  readonly #logger: Logger;
+  readonly #limitedLog: LimitedLog;
+  readonly #memory: Memory;
+  readonly #connections: BridgeConnections;
+  readonly #sightings = new Sightings();
+  readonly #conflicts = new Map<string, number>();
+  readonly #listeners: { close(): Promise<void> }[] = [];
+  #topology: Topology | undefined;
+  #epoch = 0;
+  #generation = 0;
+  #isStarted = false;
+  #isClosed = false;
+  #passIsScheduled = false;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #graceIsOver = false;
+  #staleHosts = new Set<string>();
+  #allPortsAreStale = false;
+  #lastPass: PassFigures | undefined;
+
+  /** Reads the state directory. Throws StateError. */
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#logger = options.logger;
+    this.#limitedLog = new LimitedLog(options.logger);
+    this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
+    this.#connections = new BridgeConnections(this.#limitedLog);
+  }
+
+  get topology(): Topology | undefined {
+    return this.#topology;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get lastPass(): PassFigures | undefined {
+    return this.#lastPass;
+  }
+
+  /** Every host has shown itself, or had its time to. Before, no flow is touched. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  /** Keys of the books in which two rules want different flows, per bridge. */
+  get conflictCount(): number {
+    let count = 0;
+    for (const refused of this.#conflicts.values()) count += refused;
+    return count;
+  }
+
+  /** Connections that no bridge of the topology claims. */
+  get strangerCount(): number {
+    return this.#connections.waitingCount;
+  }
+
+  /** Open the listeners and take in the first topology. Throws LISTEN_FAILED, BAD_ENDPOINT, TLS_MISSING. */
+  async start(topology: Topology): Promise<void> {
+    const { listen, ovsdbListen, tls } = this.#options;
+    for (const text of listen) {
+      const onConnection = (connection: SwitchConnection): void => this.#connected(connection);
+      const endpoint = parseEndpoint(text, { defaultPort: OPENFLOW_PORT });
+      const context = { ...this.#channels(), onConnection };
+      this.#listeners.push(await OpenFlowListener.listen({ endpoint, context, ...(tls && { tls }) }));
+      this.#logger.info({ listen: text }, 'waiting for bridges');
+    }
+    for (const target of ovsdbListen) {
+      const onPeer = (peer: OvsdbPeer): boolean => this.#ovsdbCalled(peer);
+      this.#listeners.push(await OvsdbListener.listen({ target, logger: this.#logger, onPeer, ...(tls && { tls }) }));
+      this.#logger.info({ listen: target }, 'waiting for ovsdb-servers');
+    }
+    this.#graceTimer = setTimeout(() => {
+      this.#graceIsOver = true;
+      this.#schedule();
+    }, LIMITS.startupGraceMs);
+    this.setTopology(topology);
+  }
+
+  /** Take in another topology: hosts come and go, everything else is a difference of flows and rows. */
+  setTopology(topology: Topology): void {
+    this.#topology = topology;
+    this.#generation += 1;
+    const macs = allocateHostMacs(topology.hosts.values(), this.#memory.hostMacs, topology.settings.dvrBaseMac);
+    for (const [name, mac] of macs) {
+      this.compiler.setHostMac(name, mac);
+      this.#memory.rememberHostMac(name, mac);
+    }
+    for (const agent of [...this.agents.values()]) {
+      const host = topology.hosts.get(agent.name);
+      if (host !== undefined && host.ovsdb === agent.host.ovsdb && host.mgmtDir === agent.host.mgmtDir)
+        agent.host = host;
+      else this.#dismiss(agent);
+    }
+    for (const host of topology.hosts.values()) {
+      if (!this.agents.has(host.name)) this.agents.set(host.name, this.#employ(host));
+      this.#staleHosts.add(host.name);
+    }
+    this.compiler.setTopology(topology);
+    this.#allPortsAreStale = true;
+    this.#schedule();
+  }
+
+  /** End every session and connection. The switches keep what they have. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#graceTimer);
+    for (const agent of this.agents.values()) agent.close();
+    this.#connections.close();
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.#memory.close();
+  }
+
+  #channels() {
+    return { logger: this.#logger, limitedLog: this.#limitedLog, nextEpoch: () => ++this.#epoch };
+  }
+
+  #employ(host: Host): HostAgent {
+    const { ovsdbListen, tls } = this.#options;
+    return new HostAgent({
+      host,
+      dials: ovsdbListen.length === 0 || host.ovsdb !== DEFAULT_OVSDB,
+      ...(tls && { tls }),
+      logger: this.#logger,
+      limitedLog: this.#limitedLog,
+      channels: this.#channels(),
+      makeInstaller: (bridge) => this.#makeInstaller(host.name, bridge),
+      onConnection: (bridge, connection) => this.#connected(connection, bridge, host.name),
+      onChange: () => this.#markStale(host.name),
+    });
+  }
+
+  #makeInstaller(host: string, bridge: string): BridgeInstaller {
+    return new BridgeInstaller({
+      host,
+      bridge,
+      book: () => this.compiler.book(host, bridge) ?? new BridgeLedger(host, bridge),
+      drift: () => this.#topology?.settings.drift ?? 'report',
+      logger: this.#logger,
+      limitedLog: this.#limitedLog,
+      // A patch is opened when the flows of its bridges are in place.
+      onPass: () => this.#markStale(host),
+    });
+  }
+
+  #dismiss(agent: HostAgent): void {
+    agent.close();
+    this.agents.delete(agent.name);
+    this.#sightings.forget(agent.name);
+    this.compiler.setHostFacts(agent.name, undefined);
+  }
+
+  #connected(connection: SwitchConnection, bridge?: string, host?: string): void {
+    this.#connections.add(connection, bridge === undefined || host === undefined ? undefined : { host, bridge });
+    this.#schedule();
+  }
+
+  #ovsdbCalled(peer: OvsdbPeer): boolean {
+    const { systemId, hostname } = peer;
+    const agent = this.agents.get(systemId ?? '') ?? this.agents.get(hostname ?? '');
+    if (agent === undefined) {
+      const advice =
+        'an ovsdb-server called that is no host of the topology: name the host as its system-id or hostname';
+      this.#limitedLog.warn(`stranger ${systemId}`, { peer: peer.endpoint, systemId, hostname }, advice);
+      return false;
+    }
+    agent.adopt(peer);
+    return true;
+  }
+
+  #markStale(host: string): void {
+    this.#staleHosts.add(host);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#passIsScheduled || this.#isClosed) return;
+    this.#passIsScheduled = true;
+    // In a turn of its own: all that one turn of events changes is one pass.
+    setImmediate(() => {
+      this.#passIsScheduled = false;
+      if (!this.#isClosed && this.#topology !== undefined) this.#pass(this.#topology);
+    });
+  }
+
+  #pass(topology: Topology): void {
+    const startMs = performance.now();
+    this.#locatePorts(topology);
+    if (!this.#isStarted && !this.#mayStart()) return;
+    this.#connections.learn(
+      [...topology.hosts.values()].map((host) => ({
+        host: host.name,
+        bridges: bridgesOf(host),
+        view: this.agents.get(host.name)?.view,
+      })),
+    );
+    for (const name of this.compiler.site.takeChangedHosts()) this.#staleHosts.add(name);
+    const staleHosts = [...this.#staleHosts].sort();
+    this.#staleHosts.clear();
+    for (const name of staleHosts) this.#refreshHost(name, topology);
+    const { changes, conflicts, rendered } = this.compiler.pass();
+    if (changes.length > 0) this.#generation += 1;
+    for (const change of changes) this.#apply(change);
+    for (const { host, bridge, installed, refused } of conflicts) {
+      this.#conflicts.set(`${host} ${bridge}`, refused.length);
+      const context = { host, bridge, installed: installed.origin, refused: refused.map(({ origin }) => origin) };
+      this.#limitedLog.warn(`conflict ${host} ${bridge}`, context, 'two rules want different flows in one place');
+    }
+    // After the books are whole: what an installer compares a bridge with must not be half a picture.
+    this.#connections.assign(({ host, bridge }) => {
+      const agent = this.agents.get(host);
+      return agent?.view === undefined ? undefined : agent.installer(bridge);
+    });
+    if (rendered > 0) this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges: changes.length };
+  }
+
+  #apply(change: BridgeChange): void {
+    this.#conflicts.delete(`${change.host} ${change.bridge}`);
+    this.agents.get(change.host)?.installer(change.bridge).apply(change, this.#generation);
+  }
+
+  #mayStart(): boolean {
+    const silent = [...this.agents.values()].filter((agent) => agent.view === undefined);
+    if (silent.length > 0 && !this.#graceIsOver) return false;
+    this.#isStarted = true;
+    clearTimeout(this.#graceTimer);
+    if (silent.length > 0) {
+      const hosts = silent.map((agent) => agent.name);
+      this.#logger.warn({ hosts }, 'started without hosts that do not answer; their ports count as where they were');
+    }
+    return true;
+  }
+
+  /** Tell the compiler of ports that may have moved. */
+  #locatePorts(topology: Topology): void {
+    const moved = new Set<string>();
+    for (const { name, host, view } of this.agents.values()) {
+      if (view === undefined || !(this.#allPortsAreStale || this.#staleHosts.has(name))) continue;
+      // From now on, what this host does not show is not there: also ports that only the file puts on it.
+      if (!this.#sightings.isKnown(name)) this.#allPortsAreStale = true;
+      for (const portId of this.#sightings.update(name, pluggedPorts(topology, host, view))) moved.add(portId);
+    }
+    if (this.#allPortsAreStale) for (const portId of topology.ports.keys()) moved.add(portId);
+    this.#allPortsAreStale = false;
+    for (const portId of moved) this.#locatePort(portId, topology);
+  }
+
+  #locatePort(portId: string, topology: Topology): void {
+    const port = topology.ports.get(portId);
+    if (port === undefined) return;
+    const lastHost = this.#memory.portHost(portId);
+    const sightings = this.#sightings.of(portId);
+    const believed = {
+      ...(port.host !== undefined && { host: port.host }),
+      ...(lastHost !== undefined && { lastHost }),
+    };
+    const host = locatePort({ portId, sightings, ...believed }, (name) => this.#sightings.isKnown(name));
+    this.compiler.setPortLocation(portId, host);
+    // A port that the file gives a host needs no memory of ours.
+    this.#memory.rememberPortHost(portId, port.host === undefined ? host : undefined);
+  }
+
+  /** One host: its local VLANs, what to write to its OVSDB, and what the compiler shall know of it. */
+  #refreshHost(name: string, topology: Topology): void {
+    const agent = this.agents.get(name);
+    const view = agent?.view;
+    if (agent === undefined || view === undefined) return;
+    const { host } = agent;
+    const { site } = this.compiler;
+    const networkIds = site.networksOn(name);
+    try {
+      agent.localVlans = assignLocalVlans({ topology, host, view, networkIds, kept: agent.localVlans });
+    } catch (error) {
+      if (!(error instanceof LocalVlanError)) throw error;
+      agent.lastFailure = error.message;
+      this.#limitedLog.warn(`vlans ${name}`, { host: name, reason: error.message }, 'a host has too many networks');
+      return;
+    }
+    for (const bridge of physicalBridges(host)) if (this.#isProgrammed(agent, bridge)) agent.openPatches.add(bridge);
+    const request = { topology, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
+    const { openPatches } = agent;
+    const wanted = wantedHost({ ...request, openPatches, datapathIds: this.#connections.replacementsOf(name) });
+    agent.write(planHost(wanted, view));
+    agent.keepBridges(bridgesOf(host));
+    agent.facts = readHostFacts(request);
+    this.compiler.setHostFacts(name, agent.facts);
+  }
+
+  /** The flows of both ends of a physical bridge's patch are in place, those for the patch itself among them. */
+  #isProgrammed(agent: HostAgent, physical: string): boolean {
+    const { integration } = agent.host.bridges;
+    if (agent.facts?.physical.get(physical)?.patchInt === undefined) return false;
+    if (!agent.facts.integration.patchPhys.has(physical)) return false;
+    return [integration, physical].every((bridge) => {
+      const status = agent.installers.get(bridge)?.status();
+      return (
+        status?.connected === true && status.passCount > 0 && status.generationConfirmed === status.generationWanted
+      );
+    });
+  }
+}

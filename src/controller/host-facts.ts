@@ -1,0 +1,130 @@
+/**
+ * From what a host's OVSDB shows to the facts that the compiler asks for: ofports and local VLANs. Pure.
+ */
+import type { Binding, HostFacts } from '../compiler/compiler.ts';
+import {
+  allocateLocalVlans,
+  integrationPatchName,
+  PATCH_INT,
+  PATCH_TUN,
+  physicalPatchName,
+} from '../compiler/names.ts';
+import { hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
+import type { Host, Topology } from '../topology/model.ts';
+import { DEAD_VLAN } from './host-plan.ts';
+import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
+import { physicalBridges } from './wanted.ts';
+
+export interface FactsRequest {
+  readonly topology: Topology;
+  readonly host: Host;
+  readonly view: SwitchView;
+  readonly localVlans: ReadonlyMap<string, number>;
+  readonly tunnels: readonly TunnelNeed[];
+}
+
+export function readHostFacts({ topology, host, view, localVlans, tunnels }: FactsRequest): HostFacts {
+  const integration = view.bridges.get(host.bridges.integration);
+  const tunnel = view.bridges.get(host.bridges.tunnel);
+  const patchTun = ofportOf(integration, PATCH_TUN, 'patch');
+  const { ports, deadPorts } = readGuests(topology, integration);
+  return {
+    localVlans,
+    integration: {
+      ...(patchTun !== undefined && { patchTun }),
+      patchPhys: readPatches(host, integration),
+      ports,
+      deadPorts,
+    },
+    ...(hasTunnelBridge(host) && tunnel !== undefined && { tunnel: readTunnels(tunnel, tunnels) }),
+    physical: new Map(
+      physicalBridges(host).flatMap((name) => {
+        const bridge = view.bridges.get(name);
+        if (bridge === undefined) return [];
+        const patchInt = ofportOf(bridge, physicalPatchName(name), 'patch');
+        return [[name, patchInt === undefined ? {} : { patchInt }] as const];
+      }),
+    ),
+  };
+}
+
+/** Ids of the topology's ports that are plugged into the host's integration bridge and have an ofport. */
+export function pluggedPorts(topology: Topology, host: Host, view: SwitchView): ReadonlySet<string> {
+  const integration = view.bridges.get(host.bridges.integration);
+  return new Set(readGuests(topology, integration).ports.keys());
+}
+
+function readGuests(
+  topology: Topology,
+  integration: BridgeView | undefined,
+): { readonly ports: ReadonlyMap<string, Binding>; readonly deadPorts: readonly number[] } {
+  const ports = new Map<string, Binding>();
+  const deadPorts: number[] = [];
+  if (integration === undefined) return { ports, deadPorts };
+  for (const [portId, { ofport, port }] of guestPorts(integration)) {
+    if (ofport === undefined) continue;
+    if (topology.ports.has(portId)) ports.set(portId, { ofport, name: port.name });
+    else deadPorts.push(ofport);
+  }
+  deadPorts.sort((a, b) => a - b);
+  return { ports, deadPorts };
+}
+
+function readPatches(host: Host, integration: BridgeView | undefined): ReadonlyMap<string, number> {
+  const patches = new Map<string, number>();
+  for (const name of physicalBridges(host)) {
+    const ofport = ofportOf(integration, integrationPatchName(name), 'patch');
+    if (ofport !== undefined) patches.set(name, ofport);
+  }
+  return patches;
+}
+
+function readTunnels(tunnel: BridgeView, needs: readonly TunnelNeed[]): NonNullable<HostFacts['tunnel']> {
+  const patchInt = ofportOf(tunnel, PATCH_INT, 'patch');
+  const tunnels = new Map<string, number>();
+  for (const { key, portName, type } of needs) {
+    const ofport = ofportOf(tunnel, portName, type);
+    if (ofport !== undefined) tunnels.set(key, ofport);
+  }
+  return { ...(patchInt !== undefined && { patchInt }), tunnels };
+}
+
+function ofportOf(bridge: BridgeView | undefined, name: string, type: string): number | undefined {
+  const view = bridge?.ports.get(name);
+  return view?.interfaces[0]?.type === type ? view.ofport : undefined;
+}
+
+export interface LocalVlanRequest {
+  readonly topology: Topology;
+  readonly host: Host;
+  readonly view: SwitchView;
+  /** Networks that the host has according to the site. */
+  readonly networkIds: Iterable<string>;
+  /** Those that it had in the last pass. */
+  readonly kept: ReadonlyMap<string, number>;
+}
+
+/**
+ * A local VLAN for each network of a host: as in the last pass, else as its ports remember it (Neutron's other_config keys,
+ * which is how they survive a restart), else the lowest free one. Throws LocalVlanError.
+ */
+export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string, number> {
+  const { topology, host, view, kept } = request;
+  const remembered = new Map<string, number>();
+  const networkIds = new Set(request.networkIds);
+  const integration = view.bridges.get(host.bridges.integration);
+  for (const [portId, { port, ofport }] of integration === undefined ? [] : guestPorts(integration)) {
+    // A guest that is plugged in here needs its network here, also while another host counts as its place.
+    const networkId = topology.ports.get(portId)?.networkId;
+    if (networkId !== undefined && ofport !== undefined) networkIds.add(networkId);
+    const network = port.other_config.get('net_uuid');
+    const vlan = Number(port.other_config.get('tag'));
+    if (network === undefined || !Number.isInteger(vlan) || vlan < 1 || vlan >= DEAD_VLAN) continue;
+    const segment = port.other_config.get('segmentation_id');
+    const current = topology.networks.get(network)?.segmentationId;
+    // A network that was made anew under its old name is another network.
+    if (segment !== undefined && current !== undefined && segment !== `${current}`) continue;
+    if (!remembered.has(network)) remembered.set(network, vlan);
+  }
+  return allocateLocalVlans(networkIds, new Map([...remembered, ...kept]));
+}

@@ -1,0 +1,129 @@
+/**
+ * What a host's OVSDB should say, from the topology and the site: the bridges, patches, tunnels and tags that host-plan.ts
+ * compares with what is there. Pure.
+ */
+import { integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from '../compiler/names.ts';
+import { hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
+import { ipToText } from '../lib/addresses.ts';
+import type { Host, Network, Topology } from '../topology/model.ts';
+import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
+import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
+
+export interface WantedRequest {
+  readonly topology: Topology;
+  readonly host: Host;
+  readonly view: SwitchView;
+  readonly localVlans: ReadonlyMap<string, number>;
+  readonly tunnels: readonly TunnelNeed[];
+  /** Physical bridges whose patch may carry traffic: the flows of both ends are in place. */
+  readonly openPatches: ReadonlySet<string>;
+  /** By bridge name: ids for bridges that would share theirs with another one. */
+  readonly datapathIds: ReadonlyMap<string, string>;
+}
+
+export function wantedHost(request: WantedRequest): WantedHost {
+  const { topology, host, view } = request;
+  const { integration, tunnel } = host.bridges;
+  return {
+    bridges: wantedBridges(request),
+    patches: wantedPatches(request),
+    tunnels: request.tunnels.map(wantedTunnel),
+    ...(hasTunnelBridge(host) && { tunnelBridge: tunnel }),
+    integrationBridge: integration,
+    tags: wantedTags(topology, request.localVlans, view.bridges.get(integration)),
+  };
+}
+
+function wantedBridges({ host, datapathIds }: WantedRequest): readonly WantedBridge[] {
+  const create = { datapathType: host.datapathType };
+  // Whom heddle dials, it does not ask to call.
+  const controller = host.mgmtDir === undefined ? host.controller : undefined;
+  const bridge = (name: string, isOurs: boolean): WantedBridge => {
+    const datapathId = datapathIds.get(name);
+    return {
+      name,
+      ...(isOurs && { create }),
+      ...(controller !== undefined && { controller }),
+      ...(datapathId !== undefined && { datapathId }),
+    };
+  };
+  const bridges = [bridge(host.bridges.integration, true)];
+  if (hasTunnelBridge(host)) bridges.push(bridge(host.bridges.tunnel, true));
+  for (const name of physicalBridges(host)) bridges.push(bridge(name, false));
+  return bridges;
+}
+
+/** The physical bridges of a host, each once, by name. */
+export function physicalBridges(host: Host): readonly string[] {
+  return [...new Set(host.bridgeMappings.values())].sort();
+}
+
+/** All bridges of a host that get flows. */
+export function bridgesOf(host: Host): readonly string[] {
+  const { integration, tunnel } = host.bridges;
+  return [integration, ...(hasTunnelBridge(host) ? [tunnel] : []), ...physicalBridges(host)];
+}
+
+function wantedPatches({ host, view, openPatches }: WantedRequest): readonly WantedPatch[] {
+  const { integration, tunnel } = host.bridges;
+  const patches: WantedPatch[] = [];
+  if (hasTunnelBridge(host)) {
+    patches.push({ bridge: integration, name: PATCH_TUN, peer: PATCH_INT, isOpen: true });
+    patches.push({ bridge: tunnel, name: PATCH_INT, peer: PATCH_TUN, isOpen: true });
+  }
+  for (const physical of physicalBridges(host)) {
+    // A bridge that nobody made yet gets no patch: its end on br-int would lead nowhere.
+    if (!view.bridges.has(physical)) continue;
+    const [ours, theirs] = [integrationPatchName(physical), physicalPatchName(physical)];
+    const isOpen = openPatches.has(physical);
+    patches.push({ bridge: integration, name: ours, peer: theirs, isOpen });
+    patches.push({ bridge: physical, name: theirs, peer: ours, isOpen });
+  }
+  return patches;
+}
+
+/** Names and options of tunnel ports are Neutron's. */
+function wantedTunnel(need: TunnelNeed): WantedTunnel {
+  return {
+    name: need.portName,
+    type: need.type,
+    options: new Map([
+      ['df_default', 'true'],
+      ['egress_pkt_mark', '0'],
+      ['in_key', 'flow'],
+      ['local_ip', ipToText(need.localIp)],
+      ['out_key', 'flow'],
+      ['remote_ip', ipToText(need.remoteIp)],
+    ]),
+  };
+}
+
+function wantedTags(
+  topology: Topology,
+  localVlans: ReadonlyMap<string, number>,
+  integration: BridgeView | undefined,
+): ReadonlyMap<string, WantedTag> {
+  const tags = new Map<string, WantedTag>();
+  if (integration === undefined) return tags;
+  for (const [portId, view] of guestPorts(integration)) {
+    const port = topology.ports.get(portId);
+    const network = port && topology.networks.get(port.networkId);
+    const localVlan = network && localVlans.get(network.id);
+    if (port === undefined || !port.adminStateUp) tags.set(view.port.name, { kind: 'dead' });
+    else if (network !== undefined && localVlan !== undefined) {
+      tags.set(view.port.name, { kind: 'network', localVlan, otherConfig: portOtherConfig(network, localVlan) });
+    }
+  }
+  return tags;
+}
+
+/** Keys by which Neutron, and heddle after a restart, know which network a local VLAN belongs to. */
+function portOtherConfig(network: Network, localVlan: number): ReadonlyMap<string, string> {
+  return new Map([
+    ['net_uuid', network.id],
+    ['network_type', network.networkType],
+    ['physical_network', network.physicalNetwork ?? 'None'],
+    ...(network.segmentationId === undefined ? [] : [['segmentation_id', `${network.segmentationId}`] as const]),
+    ['tag', `${localVlan}`],
+  ]);
+}

@@ -80,11 +80,6 @@ function actionsKey(actions: readonly Action[]): string {
   return JSON.stringify(actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
-/** What a pass did to one key. */
-interface Before {
-  readonly installed: DesiredFlow | undefined;
-}
-
 /** The book of one bridge, for its writer. */
 export class BridgeLedger implements BridgeBook {
   readonly host: string;
@@ -92,8 +87,8 @@ export class BridgeLedger implements BridgeBook {
   readonly #installed = new Map<string, DesiredFlow>();
   /** All claims of the keys that more than one claim stands for, in the fixed order. */
   readonly #rivals = new Map<string, DesiredFlow[]>();
-  /** Keys touched since the last `takeChange`, and what they stood for before. */
-  #touched = new Map<string, Before>();
+  /** Keys touched since the last `takeChange`, and what they stood for before; null: nothing. */
+  #touched = new Map<string, DesiredFlow | null>();
 
   constructor(host: string, bridge: string) {
     this.host = host;
@@ -148,11 +143,11 @@ export class BridgeLedger implements BridgeBook {
   takeChange(): BridgeChange {
     const put: DesiredFlow[] = [];
     const remove: DesiredFlow[] = [];
-    for (const [key, { installed: before }] of this.#touched) {
+    for (const [key, before] of this.#touched) {
       const after = this.#installed.get(key);
       if (after === undefined) {
-        if (before !== undefined) remove.push(before);
-      } else if (before === undefined || !sameFlow(before.flow, after.flow)) put.push(after);
+        if (before !== null) remove.push(before);
+      } else if (before === null || !sameFlow(before.flow, after.flow)) put.push(after);
     }
     this.#touched = new Map();
     return { host: this.host, bridge: this.bridge, put, remove };
@@ -169,7 +164,7 @@ export class BridgeLedger implements BridgeBook {
   }
 
   #touch(key: string, installed: DesiredFlow | undefined): void {
-    if (!this.#touched.has(key)) this.#touched.set(key, { installed });
+    if (!this.#touched.has(key)) this.#touched.set(key, installed ?? null);
   }
 }
 

@@ -159,12 +159,13 @@ class Owner implements Reader, View {
   renderIfStale(): boolean {
     if (!this.#isStale || this.#hasEnded) return false;
     this.#isStale = false;
-    const before = { children: this.#children, followings: this.#followings };
+    const children = this.#children;
+    const followings = this.#followings;
     this.#forgetReads();
     this.#children = undefined;
     this.#followings = undefined;
     const placements = this.#name.render(this, ...this.#name.names);
-    this.#adopt(before);
+    this.#adopt(children, followings);
     this.#place(placements);
     return true;
   }
@@ -211,9 +212,11 @@ class Owner implements Reader, View {
   }
 
   /** Go on with the owners that were below before, end those that are no more, start those that are new. */
-  #adopt(before: { children: Map<string, Owner> | undefined; followings: Following[] | undefined }): void {
-    const earlier = new Map(before.children);
-    for (const following of before.followings ?? []) following.handOver(earlier);
+  #adopt(children: ReadonlyMap<string, Owner> | undefined, followings: readonly Following[] | undefined): void {
+    const hasNone = children === undefined && followings === undefined;
+    if (hasNone && this.#children === undefined && this.#followings === undefined) return;
+    const earlier = new Map(children);
+    for (const following of followings ?? []) following.handOver(earlier);
     const takeOver = (key: string, fresh: Owner): Owner => {
       const known = earlier.get(key);
       if (known === undefined) this.start(fresh);

@@ -55,14 +55,20 @@ export const move = (source: FieldName, destination: FieldName): PlainAction => 
   destination: whole(destination),
 });
 
+/** From the request, the same for every answer. */
+const TO_REPLY: PlainAction = { type: 'setField', field: 'arpOp', value: ARP_OP.reply };
+const ASKER_MAC_TO_TARGET = move('arpSha', 'arpTha');
+const ASKER_IP_TO_TARGET = move('arpSpa', 'arpTpa');
+const BACK_TO_ASKER = move('ethSrc', 'ethDst');
+
 /** Turns an ARP request into the reply that `ip` is at `mac`, and sends it back. */
 export const arpReply = (mac: number, ip: number): readonly PlainAction[] => [
-  { type: 'setField', field: 'arpOp', value: ARP_OP.reply },
-  move('arpSha', 'arpTha'),
-  move('arpSpa', 'arpTpa'),
+  TO_REPLY,
+  ASKER_MAC_TO_TARGET,
+  ASKER_IP_TO_TARGET,
   { type: 'setField', field: 'arpSha', value: mac },
   { type: 'setField', field: 'arpSpa', value: ip },
-  move('ethSrc', 'ethDst'),
+  BACK_TO_ASKER,
   setEthSrc(mac),
   backToSender,
 ];

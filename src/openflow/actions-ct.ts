@@ -64,6 +64,8 @@ function readNat(cursor: Cursor): Nat {
   }
   if ((flags & NAT_FLAGS.src) !== 0) nat.direction = 'src';
   if ((flags & NAT_FLAGS.dst) !== 0) nat.direction = 'dst';
+  // Without a range to choose from the rest says nothing; Open vSwitch does not show it either.
+  if (range === 0) return nat;
   if ((flags & NAT_FLAGS.persistent) !== 0) nat.persistent = true;
   if ((flags & NAT_FLAGS.hash) !== 0) nat.hash = true;
   if ((flags & NAT_FLAGS.random) !== 0) nat.random = true;

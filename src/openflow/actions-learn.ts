@@ -7,7 +7,7 @@ import { FLOW_FLAGS } from '../flow/flow.ts';
 import type { ActionRows } from './action-row.ts';
 import { type ActionOf, asFieldValue, beginNicira, checkRange, endAction, readRange } from './action-row.ts';
 import type { Cursor } from './cursor.ts';
-import { readFieldHeader, writeFieldHeader } from './oxm.ts';
+import { portFrom16, portTo16, readFieldHeader, writeFieldHeader } from './oxm.ts';
 import type { Slab } from './slab.ts';
 import { WireError } from './wire-error.ts';
 
@@ -28,17 +28,30 @@ function writeRange(slab: Slab, range: Subfield): void {
   slab.u16(range.start);
 }
 
-/** An immediate value: whole 16-bit words, right-justified. */
+/**
+ * An immediate value: whole 16-bit words, right-justified. Bits beyond the range may be set: Open vSwitch writes those of a
+ * VLAN id with the one that says "tagged".
+ */
 function writeImmediate(slab: Slab, range: Subfield, value: FieldValue): void {
-  const wide = BigInt(value);
-  if (wide < 0n || wide >> BigInt(range.length) !== 0n) {
+  const size = wordsSize(range.length);
+  const wide = BigInt(range.field === 'inPortNxm' ? portTo16(Number(value)) : value);
+  if (wide < 0n || wide >> BigInt(size * 8) !== 0n) {
     throw new WireError(
       'BAD_VALUE',
       slab.end,
       `learn: ${value} does not fit into ${range.length} bits of ${range.field}`,
     );
   }
-  slab.big(wide, Math.ceil(range.length / 16) * 2);
+  slab.big(wide, size);
+}
+
+function readImmediate(range: Subfield, value: bigint): FieldValue {
+  return range.field === 'inPortNxm' ? portFrom16(Number(value)) : asFieldValue(range.field, value);
+}
+
+/** Bytes of the 16-bit words that hold so many bits. */
+function wordsSize(bits: number): number {
+  return Math.ceil(bits / 16) * 2;
 }
 
 function writeSpec(slab: Slab, spec: LearnSpec): void {
@@ -115,11 +128,9 @@ function readSpec(cursor: Cursor, header: number): LearnSpec {
     const source = readSpecRange(cursor, length);
     return { kind: name, source, destination: readSpecRange(cursor, length) };
   }
-  const value = cursor.big(Math.ceil(length / 16) * 2);
-  if (value >> BigInt(length) !== 0n)
-    throw new WireError('BAD_VALUE', offset, `learn: a value of more than ${length} bits`);
+  const value = cursor.big(wordsSize(length));
   const destination = readSpecRange(cursor, length);
-  return { kind: `${name}Immediate`, destination, value: asFieldValue(destination.field, value) };
+  return { kind: `${name}Immediate`, destination, value: readImmediate(destination, value) };
 }
 
 function readSpecRange(cursor: Cursor, length: number): Subfield {

@@ -60,9 +60,10 @@ function writeBare(slab: Slab, code: number): void {
   endAction(slab, beginNicira(slab, code));
 }
 
+/** 16 bits, whose padding counts as part of the property. */
 function writeProperty16(slab: Slab, type: number, value: number): void {
   slab.u16(type);
-  slab.u16(6);
+  slab.u16(8);
   slab.u16(value);
   slab.reserve(2);
 }
@@ -120,38 +121,69 @@ function writeController2(
   endAction(slab, start);
 }
 
+type MutableController = { -readonly [Key in keyof ActionOf<'controller'>]: ActionOf<'controller'>[Key] };
+
+/** What plain output to the controller says as well is read as that, as Open vSwitch prints it. */
 function readController(cursor: Cursor, code: number): Action {
-  const action: { -readonly [Key in keyof ActionOf<'controller'>]: ActionOf<'controller'>[Key] } = {
-    type: 'controller',
-  };
-  if (code === NX_CONTROLLER) {
-    const maxLength = cursor.u16();
-    const controllerId = cursor.u16();
-    const reason = cursor.u8();
-    cursor.take(1);
-    if (maxLength !== WHOLE_PACKET) action.maxLength = maxLength;
-    if (controllerId !== 0) action.controllerId = controllerId;
-    if (reason !== REASON_ACTION) action.reason = reason;
-    return action;
+  const action: MutableController = { type: 'controller' };
+  if (code === NX_CONTROLLER) readController1(cursor, action);
+  else readController2(cursor, action);
+  for (const key in action) {
+    if (key !== 'type' && key !== 'maxLength') return action;
   }
+  return { type: 'output', port: PORT.controller, maxLength: action.maxLength ?? WHOLE_PACKET };
+}
+
+function readController1(cursor: Cursor, action: MutableController): void {
+  const maxLength = cursor.u16();
+  const controllerId = cursor.u16();
+  const reason = cursor.u8();
+  cursor.take(1);
+  if (maxLength !== WHOLE_PACKET) action.maxLength = maxLength;
+  if (controllerId !== 0) action.controllerId = controllerId;
+  if (reason !== REASON_ACTION) action.reason = reason;
+}
+
+function readController2(cursor: Cursor, action: MutableController): void {
   cursor.take(6);
   while (cursor.left >= 4) {
     const start = cursor.offset;
     const type = cursor.u16();
     const outer = cursor.narrow(start, cursor.u16(), 'a property of controller()');
-    if (type === CONTROLLER_PROPERTIES.maxLength) action.maxLength = cursor.u16();
-    else if (type === CONTROLLER_PROPERTIES.controllerId) action.controllerId = cursor.u16();
-    else if (type === CONTROLLER_PROPERTIES.reason) action.reason = cursor.u8();
-    else if (type === CONTROLLER_PROPERTIES.userdata) action.userdata = cursor.copy();
-    else if (type === CONTROLLER_PROPERTIES.pause) action.pause = true;
-    else if (type === CONTROLLER_PROPERTIES.meter) action.meter = cursor.u32();
-    else throw new WireError('UNKNOWN_ACTION', start, `controller() with an unknown property ${type}`);
+    readControllerProperty(cursor, type, action);
     cursor.offset = cursor.end;
     cursor.end = outer;
     cursor.pad(start);
   }
+  if (action.maxLength === WHOLE_PACKET) delete action.maxLength;
+  if (action.controllerId === 0) delete action.controllerId;
+  if (action.reason === REASON_ACTION) delete action.reason;
   if (action.meter === NO_METER) delete action.meter;
-  return action;
+}
+
+function readControllerProperty(cursor: Cursor, type: number, action: MutableController): void {
+  switch (type) {
+    case CONTROLLER_PROPERTIES.maxLength:
+      action.maxLength = cursor.u16();
+      break;
+    case CONTROLLER_PROPERTIES.controllerId:
+      action.controllerId = cursor.u16();
+      break;
+    case CONTROLLER_PROPERTIES.reason:
+      action.reason = cursor.u8();
+      break;
+    case CONTROLLER_PROPERTIES.userdata:
+      action.userdata = cursor.copy();
+      break;
+    case CONTROLLER_PROPERTIES.pause:
+      action.pause = true;
+      break;
+    case CONTROLLER_PROPERTIES.meter:
+      action.meter = cursor.u32();
+      break;
+    default:
+      throw new WireError('UNKNOWN_ACTION', cursor.offset, `controller() with an unknown property ${type}`);
+  }
 }
 
 export const NICIRA_ACTIONS = {

@@ -140,7 +140,7 @@ export const STANDARD_ACTIONS = {
     codes: { standard: [DEC_TTL], nicira: [NX_DEC_TTL_CONTROLLERS, NX_DEC_TTL] },
     write(slab, action) {
       const ids = action.controllerIds;
-      if (ids === undefined || (ids.length === 1 && ids[0] === 0)) {
+      if (ids === undefined) {
         write32(slab, DEC_TTL, 0);
         return;
       }

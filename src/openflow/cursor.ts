@@ -14,7 +14,8 @@ export class Cursor {
   depth = 0;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+    // A Buffer's slice() would share memory instead of copying it.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.offset = 0;
     this.end = bytes.length;

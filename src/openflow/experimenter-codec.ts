@@ -63,11 +63,10 @@ function writeBytes(slab: Slab, type: number, data: Uint8Array): void {
   endProperty(slab, start);
 }
 
-/** A property that is one number of 8, 16, 32 or 64 bits; 64 bits follow 4 bytes of padding. */
-function writeNumber(slab: Slab, type: number, size: 1 | 2 | 4, value: number): void {
+/** A property that is one number of 1 or 4 bytes. */
+function writeNumber(slab: Slab, type: number, size: 1 | 4, value: number): void {
   const start = beginProperty(slab, type);
   if (size === 1) slab.u8(value);
-  else if (size === 2) slab.u16(value);
   else slab.u32(value);
   endProperty(slab, start);
 }

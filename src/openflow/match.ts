@@ -4,18 +4,18 @@
  */
 import type { FieldName, FieldValue } from '../flow/fields.ts';
 import type { Masked, Match } from '../flow/flow.ts';
+import { normaliseMatch, VLAN_PRESENT } from '../flow/match.ts';
 import type { Cursor } from './cursor.ts';
-import { OXM_ROWS, type OxmRow, oxmRow, portFrom16, readOxmHeader, readValue, valueSize, writeValue } from './oxm.ts';
+import { OXM_ROWS, type OxmRow, oxmRow, readOxmHeader, readValue, valueSize, writeValue } from './oxm.ts';
 import type { Slab } from './slab.ts';
 import { WireError } from './wire-error.ts';
 
 const OFPMT_OXM = 1;
 /** Header bits: "a mask follows", and the length of an experimenter's id. */
 const OXM_HAS_MASK = 0x100;
-const VLAN_PRESENT = 0x1000;
-const VLAN_VID_BITS = 0x1fff;
 const VLAN_PCP_BITS = 0xe000;
-const REGISTERS = 16;
+/** The packet type that OVS takes every packet for that has an Ethernet header: as good as no match. */
+const ETHERNET = 0;
 
 type MutableMatch = { -readonly [Name in keyof Match]: Match[Name] };
 
@@ -34,9 +34,10 @@ export function writeFields(slab: Slab, match: Match): void {
   let count = 0;
   for (const name in match) {
     const row = oxmRow(name as FieldName);
-    if (match[row.name] === undefined) continue;
+    const field = match[row.name];
+    if (field === undefined || (row.name === 'packetType' && field === ETHERNET)) continue;
     if (row.rewritten || (row.name === 'vlanPcp' && match.vlanVid === undefined)) {
-      writeFields(slab, normaliseMatch(match));
+      writeFields(slab, rewritten(match));
       return;
     }
     let index = count;
@@ -55,17 +56,12 @@ export function writeFields(slab: Slab, match: Match): void {
 }
 
 function writeField(slab: Slab, row: OxmRow, field: FieldValue | Masked): void {
-  if (typeof field === 'object') {
-    if (row.size === 0) writeTunMetadata(slab, row, field.value, field.mask);
-    else if (field.mask === row.full) writeOxm(slab, row, field.value, row.size);
-    else if (BigInt(field.mask) !== 0n) writeMaskedOxm(slab, row, field.value, field.mask, row.size);
-  } else if (row.size === 0) {
-    writeTunMetadata(slab, row, field, undefined);
-  } else if (row.exactMask !== 0) {
-    writeMaskedOxm(slab, row, field, row.exactMask, row.size);
-  } else {
-    writeOxm(slab, row, field, row.size);
-  }
+  const masked = typeof field === 'object' && field.mask !== row.full;
+  const value = typeof field === 'object' ? field.value : field;
+  if (row.size === 0) writeTunMetadata(slab, row, value, masked ? field.mask : undefined);
+  else if (!masked && row.exactMask === 0) writeOxm(slab, row, value, row.size);
+  else if (!masked) writeMaskedOxm(slab, row, value, row.exactMask, row.size);
+  else if (field.mask !== 0 && field.mask !== 0n) writeMaskedOxm(slab, row, value, field.mask, row.size);
 }
 
 /** One exact field; also what set_field carries. */
@@ -83,65 +79,31 @@ export function writeMaskedOxm(slab: Slab, row: OxmRow, value: FieldValue, mask:
   writeValue(slab, row, mask, size);
 }
 
-/** Tunnel metadata in as few words as hold it: the size of the option is known to the switch alone. */
+/** Tunnel metadata in as few bytes as hold it, as ovs-ofctl does: the size of the option is known to the switch alone. */
 function writeTunMetadata(slab: Slab, row: OxmRow, value: FieldValue, mask: FieldValue | undefined): void {
-  const size = Math.ceil(Math.max(valueSize(value), mask === undefined ? 0 : valueSize(mask)) / 4) * 4;
+  const size = Math.max(valueSize(value), mask === undefined ? 0 : valueSize(mask));
   if (mask === undefined) writeOxm(slab, row, value, size);
   else writeMaskedOxm(slab, row, value, mask, size);
 }
 
 /**
- * The same match in the fields that Open vSwitch writes over OpenFlow 1.3: xreg and xxreg as registers, vlan_tci, nw_tos
- * and the 16-bit in_port as vlan_vid, vlan_pcp, ip_dscp and the 32-bit one, and vlan_pcp never without vlan_vid.
+ * The same match in the fields that Open vSwitch writes over OpenFlow 1.3: registers in 32-bit parts, vlan_tci, nw_tos and
+ * the 16-bit in_port as the fields of the standard, and vlan_pcp never without vlan_vid.
  */
-export function normaliseMatch(match: Match): Match {
-  const normal: MutableMatch = { ...match };
-  for (const name in match) {
-    const row = oxmRow(name as FieldName);
-    const field = match[row.name];
-    if (field === undefined || !row.rewritten) continue;
-    delete normal[row.name];
-    if (row.name === 'vlanTci') splitVlanTci(normal, field);
-    else if (row.name === 'ipTos') normal.ipDscp = Number(typeof field === 'object' ? field.value : field) >> 2;
-    else if (row.name === 'inPortNxm')
-      normal.inPort = portFrom16(Number(typeof field === 'object' ? field.value : field));
-    else splitRegister(normal, row, field);
-  }
-  if (normal.vlanPcp !== undefined && normal.vlanVid === undefined) {
-    normal.vlanVid = { value: VLAN_PRESENT, mask: VLAN_PRESENT };
-  }
-  return normal;
+function rewritten(match: Match): Match {
+  if (match.vlanTci !== undefined) checkVlanTci(match.vlanTci);
+  const normal = normaliseMatch(match);
+  if (normal.vlanPcp === undefined || normal.vlanVid !== undefined) return normal;
+  return { ...normal, vlanVid: { value: VLAN_PRESENT, mask: VLAN_PRESENT } };
 }
 
-function splitVlanTci(normal: MutableMatch, field: FieldValue | Masked): void {
-  const value = Number(typeof field === 'object' ? field.value : field);
+/** Of a VLAN header's priority OpenFlow 1.3 matches all bits or none. */
+function checkVlanTci(field: FieldValue | Masked): void {
   const mask = Number(typeof field === 'object' ? field.mask : 0xffff);
-  const vidMask = mask & VLAN_VID_BITS;
-  if (vidMask !== 0) normal.vlanVid = { value: value & vidMask, mask: vidMask };
-  const tagged = (value & mask & VLAN_PRESENT) !== 0;
-  if ((mask & VLAN_PCP_BITS) === 0 || (vidMask === VLAN_VID_BITS && !tagged)) return;
-  if ((mask & VLAN_PCP_BITS) !== VLAN_PCP_BITS || !tagged) {
-    throw new WireError(
-      'BAD_VALUE',
-      0,
-      `OpenFlow 1.3 cannot match vlan_tci 0x${value.toString(16)}/0x${mask.toString(16)}`,
-    );
-  }
-  normal.vlanPcp = value >> 13;
-}
-
-function splitRegister(normal: MutableMatch, row: OxmRow, field: FieldValue | Masked): void {
-  const words = row.size / 4;
-  const first = Number(row.name.slice(row.name.indexOf('reg') + 3)) * words;
-  const value = BigInt(typeof field === 'object' ? field.value : field);
-  const mask = BigInt(typeof field === 'object' ? field.mask : row.full);
-  for (let word = 0; word < words; word++) {
-    const register = OXM_ROWS[oxmRow('reg0').rank + first + word];
-    const shift = BigInt((words - 1 - word) * 32);
-    const wordMask = Number((mask >> shift) & 0xffff_ffffn);
-    if (register === undefined || first + word >= REGISTERS || wordMask === 0) continue;
-    normal[register.name] = { value: Number((value >> shift) & 0xffff_ffffn), mask: wordMask };
-  }
+  const priorityMask = mask & VLAN_PCP_BITS;
+  const value = Number(typeof field === 'object' ? field.value : field);
+  if (priorityMask === 0 || (priorityMask === VLAN_PCP_BITS && ((mask & VLAN_PRESENT) !== 0 || value === 0))) return;
+  throw new WireError('BAD_VALUE', 0, `OpenFlow 1.3 cannot match vlan_tci under 0x${mask.toString(16)}`);
 }
 
 export interface ReadFieldsOptions {
@@ -183,18 +145,35 @@ export function readFields(cursor: Cursor, options: ReadFieldsOptions): Match {
       continue;
     }
     if (match[row.name] !== undefined) throw new WireError('BAD_VALUE', start, `${row.name} is matched twice`);
-    match[row.name] = readField(cursor, row, { masked, size });
+    const field = readField(cursor, row, { masked, size });
+    if (field !== undefined && !(row.name === 'packetType' && field === ETHERNET)) match[row.name] = field;
   }
   return match;
 }
 
-function readField(cursor: Cursor, row: OxmRow, form: { masked: boolean; size: number }): FieldValue | Masked {
+/** A field in the normal form of normaliseMatch: undefined for one that tests nothing. */
+function readField(
+  cursor: Cursor,
+  row: OxmRow,
+  form: { readonly masked: boolean; readonly size: number },
+): FieldValue | Masked | undefined {
   const start = cursor.offset;
   const value = readValue(cursor, row, form.size);
   if (!form.masked) return value;
   const mask = readValue(cursor, row, form.size);
-  const stray =
-    typeof value === 'number' && value <= 0x7fff_ffff ? value & ~Number(mask) : BigInt(value) & ~BigInt(mask);
-  if (stray !== 0 && stray !== 0n) throw new WireError('BAD_VALUE', start, `${row.name} has bits outside of its mask`);
-  return row.size !== 0 && mask === row.full ? value : { value, mask };
+  if (hasStrayBits(value, mask)) throw new WireError('BAD_VALUE', start, `${row.name} has bits outside of its mask`);
+  // A mask that tests nothing says of tunnel metadata that the option is there.
+  if (mask === row.full || row.size === 0) return mask === row.full ? value : { value, mask };
+  if (typeof mask === 'bigint' || typeof row.full === 'bigint' || typeof value === 'bigint') {
+    return mask === 0n ? undefined : { value, mask };
+  }
+  if (row.partial === false) return mask === 0 ? undefined : { value, mask };
+  const tested = mask & row.full;
+  if (tested === 0) return undefined;
+  return tested === row.full ? value & tested : { value: value & tested, mask: tested };
+}
+
+function hasStrayBits(value: FieldValue, mask: FieldValue): boolean {
+  if (typeof value === 'number' && typeof mask === 'number' && value <= 0xffff_ffff) return (value & ~mask) !== 0;
+  return (BigInt(value) & ~BigInt(mask)) !== 0n;
 }

@@ -55,10 +55,7 @@ const ORDER = [
 
 /** Fields whose exact value Open vSwitch writes under a mask: that of the bits it knows. */
 const MASKED_WHEN_EXACT: readonly FieldName[] = ['ctState', 'tunFlags'];
-/** A mask of all 12 flags is written as a mask, unlike other full masks. */
-const UNKNOWN_BITS_COUNT: readonly FieldName[] = ['tcpFlags'];
-
-/** Fields that Open vSwitch writes as others; normaliseMatch does it before the writer sees them. */
+/** Fields that Open vSwitch writes as others; match.ts does it before it writes them. */
 const REWRITTEN = /^(x{1,2}reg\d|vlanTci|ipTos|inPortNxm)$/;
 
 export interface OxmRow {
@@ -75,6 +72,8 @@ export interface OxmRow {
   readonly size: number;
   /** All bits that count. */
   readonly full: FieldValue;
+  /** Fewer bits count than there are in a value, all of them within 32. */
+  readonly partial: boolean;
   /** The mask that an exact value is written under; 0 for none. */
   readonly exactMask: number;
   readonly rewritten: boolean;
@@ -95,7 +94,7 @@ function compileRow(name: FieldName, rank: number): OxmRow {
   const [first] = field.codes;
   invariant(first !== undefined, 'a field needs a code', { name });
   const nicira = field.codes.find(([oxmClass]) => oxmClass === 'nxm0' || oxmClass === 'nxm1') ?? first;
-  const full = UNKNOWN_BITS_COUNT.includes(name) ? 2 ** field.bits - 1 : fullMask(name);
+  const full = fullMask(name);
   return {
     name,
     rank,
@@ -104,6 +103,7 @@ function compileRow(name: FieldName, rank: number): OxmRow {
     experimenter: first[0] === 'onfoxm' ? ONF_EXPERIMENTER : 0,
     size,
     full,
+    partial: typeof full === 'number' && full !== 2 ** field.bits - 1,
     exactMask: MASKED_WHEN_EXACT.includes(name) ? Number(full) : 0,
     rewritten: REWRITTEN.test(name),
   };

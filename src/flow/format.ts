@@ -49,8 +49,10 @@ export function formatFlowWithCounters(flow: Flow, counters: FlowCounters, optio
   return `${start}${timeouts(flow)}${idleAge}${hardAge}${body(flow, options)}`;
 }
 
+/** Whole seconds plainly, others in milliseconds, which is what Open vSwitch counts. */
 function formatDuration(seconds: number): string {
-  return `${Math.round(seconds * 1000) / 1000}`;
+  const milliseconds = Math.round(seconds * 1000);
+  return milliseconds % 1000 === 0 ? `${milliseconds / 1000}` : (milliseconds / 1000).toFixed(3);
 }
 
 function timeouts(flow: Flow): string {

@@ -38,7 +38,7 @@ export function formatPort(port: number, names?: ReadonlyMap<number, string>): s
 }
 
 function quoteName(name: string): string {
-  return /^[a-z][a-z0-9_]*$/i.test(name) ? name : JSON.stringify(name);
+  return /^[a-z][a-z0-9]*$/i.test(name) ? name : JSON.stringify(name);
 }
 
 /** The port of a text, or undefined where it is none. */

@@ -118,6 +118,9 @@ function addOffline(program: Command, terminal: Terminal, finish: (status: ExitS
     .command('doctor')
     .description('look at the hosts of a topology: versions, datapaths, bridges, MTUs, peers; say what to do')
     .argument('<file>', 'topology, YAML or JSON')
+    .addOption(privateKey())
+    .addOption(certificate())
+    .addOption(caCert())
     .addOption(json())
     .addHelpText('after', example('heddle doctor topology.yaml'))
     .action(async (file, options) => finish(await (await import('./doctor.ts')).doctor(file, options, terminal)));

@@ -3,7 +3,6 @@
  * full-size frames. What the wire carries is looked at with tcpdump, not believed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { unexpectedLogLines } from '../support/ovs-logs.ts';
 import { untilAnswered } from '../support/reach.ts';
 import { DEFAULT_MTU, macOf, Site, type SiteNetwork, type SitePort } from '../support/site.ts';
 
@@ -46,13 +45,7 @@ describe('guests of one network', () => {
     site = await Site.up({ segments, networks, ports });
   }, 120_000);
 
-  afterAll(async () => {
-    const lines = unexpectedLogLines(site.lab.hosts);
-    const { complaints } = site.heddle;
-    await site.down();
-    expect(lines).toEqual([]);
-    expect(complaints).toEqual([]);
-  });
+  afterAll(() => site?.down());
 
   describe.each(KINDS)('over $type', ({ type, wire, seen }) => {
     const guests = () => [site.guest(`${type}-a`), site.guest(`${type}-b`), site.guest(`${type}-c`)] as const;

@@ -5,7 +5,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { advertisementFrame, arpFrame, BROADCAST, tagged, udpFrame } from '../../scripts/support/lab/frames.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
-import { unexpectedLogLines } from '../support/ovs-logs.ts';
 import { controlFrame, sendAndSee, TEST_PORT, untilAnswered } from '../support/reach.ts';
 import { macOf, Site, type SitePort } from '../support/site.ts';
 
@@ -116,11 +115,7 @@ describe('a guest that lies', () => {
     await untilAnswered(site.guest('near'), site.guest('far').ip);
   }, 120_000);
 
-  afterAll(async () => {
-    const lines = unexpectedLogLines(site.lab.hosts);
-    await site.down();
-    expect(lines).toEqual([]);
-  });
+  afterAll(() => site?.down({ provoked: /dropping VLAN \d+ tagged packet received on port tap/ }));
 
   const told = (liar: string, victim: string, lie: Lie, filter?: string): Promise<string[]> => {
     const [from, at, peer] = [site.guest(liar), site.guest(victim), site.guest('peer')];

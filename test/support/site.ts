@@ -8,7 +8,8 @@ import { HeddleProcess } from '../../scripts/support/heddle-process.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
 import { OVSDB_PORT } from '../../scripts/support/lab/host.ts';
 import { CONTROLLER_IP, hostAddresses, Lab, type SegmentOptions } from '../../scripts/support/lab/lab.ts';
-import { invariant } from '../../src/lib/errors.ts';
+import { HeddleError, invariant } from '../../src/lib/errors.ts';
+import { unexpectedLogLines } from './ovs-logs.ts';
 
 /** Keys of docs/TOPOLOGY.md, as a file has them. */
 type Keys = Readonly<Record<string, unknown>>;
@@ -51,6 +52,8 @@ export interface SiteOptions {
 }
 
 const LISTEN = `tcp:${CONTROLLER_IP}:6653`;
+/** The cookie of flows that came from learn(), as src/flow/cookie.ts draws it. */
+const LEARNED = /^cookie=0x484402/;
 const DEFAULT_HOSTS = ['node1', 'node2', 'node3'];
 /** What fits into an underlay of 1500 bytes, by the kind of network. */
 export const DEFAULT_MTU = { vxlan: 1450, gre: 1458, geneve: 1442, vlan: 1500, flat: 1500, local: 1500 } as const;
@@ -127,20 +130,31 @@ export class Site {
     await this.#heddle.converged();
   }
 
-  /** The flows of every bridge that heddle writes, by host and bridge. */
+  /** The flows of every bridge that heddle writes, by host and bridge; what the bridges have learnt by themselves apart. */
   async flows(): Promise<Map<string, string[]>> {
     const flows = new Map<string, string[]>();
     for (const host of this.lab.hosts) {
       for (const bridge of ['br-int', 'br-tun', ...(this.#options.segments ?? []).map((segment) => segment.bridge)]) {
-        flows.set(`${host.name} ${bridge}`, await host.flows(bridge));
+        flows.set(
+          `${host.name} ${bridge}`,
+          (await host.flows(bridge)).filter((flow) => !LEARNED.test(flow)),
+        );
       }
     }
     return flows;
   }
 
-  async down(): Promise<void> {
+  /**
+   * Take everything down. Throws where Open vSwitch or heddle has complained, unless the test has provoked it, or
+   * ovs-logs.ts allows it.
+   */
+  async down(options: { readonly provoked?: RegExp } = {}): Promise<void> {
+    const complaints = this.#heddle.complaints.map((line) => `heddle: ${JSON.stringify(line)}`);
+    const lines = [...unexpectedLogLines(this.lab.hosts), ...complaints];
+    const found = lines.filter((line) => !options.provoked?.test(line));
     await this.#heddle.stop();
     await this.lab.down();
+    if (found.length > 0) throw new HeddleError('COMPLAINTS', `the logs are not clean:\n${found.join('\n')}`);
   }
 }
 

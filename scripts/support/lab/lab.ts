@@ -70,6 +70,13 @@ export function hostAddresses(index: number): HostAddresses {
   return { managementIp: `${MANAGEMENT_PREFIX}.${11 + index}`, localIp: `${UNDERLAY_PREFIX}.${11 + index}` };
 }
 
+interface LabParts {
+  readonly wires: Namespace;
+  readonly wireNames: readonly string[];
+  readonly controller: Namespace;
+  readonly hosts: readonly Host[];
+}
+
 interface Wire {
   readonly name: string;
   readonly mtu: number;
@@ -78,14 +85,16 @@ interface Wire {
 export class Lab {
   readonly hosts: readonly Host[];
   readonly #wires: Namespace;
+  readonly #wireNames: readonly string[];
   readonly controller: Namespace;
   readonly #guests = new Map<string, Guest>();
   readonly #onExit: () => void;
   #record: LabRecord;
 
-  private constructor(record: LabRecord, parts: { wires: Namespace; controller: Namespace; hosts: readonly Host[] }) {
+  private constructor(record: LabRecord, parts: LabParts) {
     this.#record = record;
     this.#wires = parts.wires;
+    this.#wireNames = parts.wireNames;
     this.controller = parts.controller;
     this.hosts = parts.hosts;
     this.#onExit = () => clearAway(this.#record);
@@ -123,7 +132,7 @@ export class Lab {
         return new Host({ name, namespace, directory, ...(options.addresses?.get(name) ?? hostAddresses(index)) });
       }),
     );
-    const lab = new Lab(record, { wires: wiring, controller, hosts });
+    const lab = new Lab(record, { wires: wiring, wireNames: wires.map(({ name }) => name), controller, hosts });
     lab.#note({
       wires: wiring,
       ctl: controller,
@@ -151,9 +160,14 @@ export class Lab {
     if (options.integrationBridge ?? true) await host.addBridge('br-int');
   }
 
+  /** The wires' end of a veth: names of links end at 15 characters. */
+  #portName(wire: string, far: string): string {
+    return `${this.#wireNames.indexOf(wire)}-${far}`.slice(0, 15);
+  }
+
   /** A veth between a namespace and one of the wires. */
   async #wire(wire: string, namespace: Namespace, link: string, far: string, mtu: number): Promise<void> {
-    const port = `${wire.slice(0, 4)}-${far}`.slice(0, 15);
+    const port = this.#portName(wire, far);
     await namespace.ip([`link add ${link} mtu ${mtu} type veth peer name ${port} netns ${this.#wires.name}`]);
     await this.#wires.ip([`link set ${port} mtu ${mtu} master ${wire} up`]);
     await namespace.ip([`link set ${link} up`]);
@@ -225,7 +239,7 @@ export class Lab {
 
   /** Cut a host's link to a wire, or mend it. */
   async setWire(host: Host, wire: string, state: 'up' | 'down'): Promise<void> {
-    await this.#wires.ip([`link set ${`${wire.slice(0, 4)}-${host.name}`.slice(0, 15)} ${state}`]);
+    await this.#wires.ip([`link set ${this.#portName(wire, host.name)} ${state}`]);
   }
 
   /** Take everything down: processes, namespaces, links, files. */

@@ -31,6 +31,8 @@ export const LIMITS = {
   bundlesInFlight: 2,
   /** A bundle is tried so often, each time without the messages that the switch refused; then its messages go one by one. */
   bundleAttempts: 8,
+  /** Further connections of one bridge that stand by: a bridge is reached in two ways at most, and may come back quickly. */
+  standbyConnections: 3,
   /** Longest wait before flows that a switch refused are tried again. */
   refusedRetryMaxMs: 60_000,
   /** Refused flows and drifted flows that a status or a log names; all are counted. */

@@ -54,6 +54,8 @@ export class BridgeInstaller {
   #pending = new Map<string, PendingFlow>();
   #reconcileDue: ReconcileReason | undefined;
   #connection: SwitchConnection | undefined;
+  /** Older connections that still live, the latest last. */
+  readonly #standby: SwitchConnection[] = [];
   #running = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryCount = 0;
@@ -80,19 +82,16 @@ export class BridgeInstaller {
     return this.#connection;
   }
 
-  /** A connection to this bridge has been established: take it instead of an older one, and reconcile. */
+  /**
+   * A connection to this bridge has been established: use it from now on, and reconcile. An older one that still lives stands by
+   * (the bridge may have been reached in two ways; to end one would be to see it come back, without end), unless a pass waits
+   * for it: the older may be half open, and the newer must not wait for that to be found out.
+   */
   attach(connection: SwitchConnection): void {
-    const former = this.#connection;
-    this.#connection = connection;
+    if (!connection.isOpen) return;
     this.#connectionCount += 1;
-    former?.close('REPLACED', 'the bridge has connected anew');
-    this.#refused.clear();
-    this.#pending.clear();
-    this.#clearRetry();
     connection.subscribe({
-      closed: () => {
-        if (this.#connection === connection) this.#detached();
-      },
+      closed: () => this.#lost(connection),
       error: (error) => {
         this.#errorCount += 1;
         this.#options.limitedLog.warn(
@@ -102,8 +101,15 @@ export class BridgeInstaller {
         );
       },
     });
-    this.#reconcileDue = 'connect';
-    this.#run();
+    const former = this.#connection;
+    const passWaits = this.#running;
+    this.#use(connection);
+    if (former === undefined) return;
+    if (passWaits) former.close('REPLACED', 'the bridge has connected anew');
+    else this.#standby.push(former);
+    if (this.#standby.length > LIMITS.standbyConnections) {
+      this.#standby.shift()?.close('REPLACED', 'the bridge has connected anew, too often');
+    }
   }
 
   /** The book has changed, and is generation `generation` now. Call after the book itself says so. */
@@ -163,23 +169,29 @@ export class BridgeInstaller {
 
   /** End the connection and every timer. The flows stay on the bridge. */
   close(): void {
-    const connection = this.#connection;
-    this.#detached();
-    connection?.close('CLOSED', 'the controller closes');
+    const connections = [this.#connection, ...this.#standby];
+    this.#standby.length = 0;
+    this.#use(undefined);
+    for (const connection of connections) connection?.close('CLOSED', 'the controller closes');
   }
 
-  #detached(): void {
-    this.#connection = undefined;
+  /** Begin anew on this connection: nothing that was sent or waited on another one counts. */
+  #use(connection: SwitchConnection | undefined): void {
+    this.#connection = connection;
     this.#refused.clear();
     this.#pending.clear();
-    this.#clearRetry();
-    this.#wakeWaiting();
-  }
-
-  #clearRetry(): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#retryCount = 0;
+    this.#reconcileDue = connection === undefined ? undefined : 'connect';
+    this.#wakeWaiting();
+    this.#run();
+  }
+
+  #lost(connection: SwitchConnection): void {
+    const index = this.#standby.indexOf(connection);
+    if (index >= 0) this.#standby.splice(index, 1);
+    if (this.#connection === connection) this.#use(this.#standby.pop());
   }
 
   #hasWork(): boolean {

@@ -312,13 +312,32 @@ describe('while connected', () => {
     expect(await sandbox.dumpFlows('br-int')).toHaveLength(1);
   });
 
-  test('a newer connection of the same bridge takes the place of the older', async () => {
+  test('a newer connection of the same bridge is used; the older stands by and takes over', async () => {
     edit([miss(20)]);
     await connected();
     const first = installer.connection;
     await connected();
-    expect(first?.end).toMatchObject({ code: 'REPLACED' });
+    const second = installer.connection;
     expect(installer.status().epoch).toBe(2);
+    expect(first?.isOpen).toBe(true);
+    await sandbox.ofctl('del-flows', 'br-int');
+    second?.close();
+    await installer.settled();
+    expect(installer.connection).toBe(first);
+    // As after every change of connections, the whole bridge is compared.
+    await expectEqualToBook();
+  });
+
+  test('a connection that ends in the midst of a pass costs nothing but time', async () => {
+    edit([miss(20), ...Array.from({ length: 3_000 }, (_, index) => remote(index))]);
+    board.dial(`unix:${sandbox.mgmtPath('br-int')}`);
+    const first = await board.connected(DPID);
+    await waitFor('the bundle is on its way', () => installer.status().flowMods.add > 0);
+    first.close();
+    await waitFor('another connection', () => installer.connection !== undefined && installer.connection !== first);
+    await installer.settled();
+    await expectEqualToBook();
+    expect(installer.status()).toMatchObject({ generationConfirmed: 1, degraded: false });
   });
 });
 

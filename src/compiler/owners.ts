@@ -115,7 +115,7 @@ class SiteOwners {
   readonly networkOnHost = owner('network', (view, name, network) => {
     view.child(this.segment(name, network));
     view.child(this.flood(name, network));
-    view.each(this.#world.site.portsOf.at(network), (port) => this.remotePort(name, network, port));
+    view.each(this.#world.site.portsOf.at(network), (port) => this.tunnelledPort(name, network, port));
     return NOTHING;
   });
 
@@ -163,27 +163,28 @@ class SiteOwners {
     return onTun(name, profile, flows(profile, entity, tun.flood));
   });
 
-  /** A port of a network, seen from a host that has the network and not the port. */
-  readonly remotePort = owner('remote port', (view, name, networkId, portId) => {
+  /** A port of a tunnelled network, seen from a host that has the network: it is there, or behind a tunnel. */
+  readonly tunnelledPort = owner('tunnelled port', (view, name, networkId, portId) => {
     const location = view.read(this.#world.site.locations.at(portId));
-    if (location === undefined || location === name) return NOTHING;
     const profile = view.read(this.#world.profiles.at(name));
     const network = view.read(this.#world.networks.at(networkId));
     const port = view.read(this.#world.ports.at(portId));
     const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
     if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NOTHING;
-    if (!isTunnelled(network.networkType)) return NOTHING;
+    if (location === undefined || !isTunnelled(network.networkType)) return NOTHING;
+    const object = `port ${portId}`;
+    const ipv4Addresses = port.fixedIps.flatMap(({ ipAddress }) => (typeof ipAddress === 'number' ? ipAddress : []));
+    if (location === name) {
+      const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
+      return isReady
+        ? onTun(name, profile, flows(profile, { object, localVlan, ipv4Addresses }, tun.arpForLocal))
+        : NOTHING;
+    }
     const ofport = view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(network.networkType, location))));
     if (ofport === undefined) return NOTHING;
-    const entity: tun.RemotePort = {
-      object: `port ${portId}`,
-      localVlan,
-      segmentationId: network.segmentationId,
-      macAddress: port.macAddress,
-      ipv4Addresses: port.fixedIps.flatMap(({ ipAddress }) => (typeof ipAddress === 'number' ? ipAddress : [])),
-      ofport,
-    };
+    const { macAddress } = port;
+    const entity = { object, localVlan, segmentationId: network.segmentationId, macAddress, ipv4Addresses, ofport };
     return onTun(name, profile, flows(profile, entity, tun.remotePort));
   });
 

@@ -2,7 +2,7 @@
  * br-tun, the tunnel bridge: from local VLANs to tunnels and back. Table names, numbers and priorities are Neutron's
  * (neutron_lib.plugins.ml2.ovs_constants).
  */
-import { arpReply, output, outputAll, popVlan, pushVlan, setTunnelId, wayBack } from './actions.ts';
+import { arpReply, drop, output, outputAll, popVlan, pushVlan, setTunnelId, wayBack } from './actions.ts';
 import { bridge, type Entity, goto, learn } from './language.ts';
 import { ARP_OP, arp, BROADCAST, MULTICAST, UNICAST } from './match.ts';
 
@@ -216,6 +216,25 @@ export const remotePort = rules(
       ),
     ),
   ],
+);
+
+/** A port on this host, of a tunnelled network. */
+export interface LocalPort extends Entity {
+  readonly localVlan: number;
+  readonly ipv4Addresses: readonly number[];
+}
+
+/** Not Neutron's: see deviations.ts. */
+export const arpForLocal = rules(
+  'arp-for-local',
+  {
+    when: 'arpResponder',
+    cases: { ARP_RESPONDER: 'Somebody asks who has the address of a port on this host: br-int has asked it already.' },
+  },
+  (port: LocalPort, table) =>
+    port.ipv4Addresses.map((ip) =>
+      table.ARP_RESPONDER(1, arp({ vlan: port.localVlan, arpOp: ARP_OP.request, arpTpa: ip }), drop),
+    ),
 );
 
 /** Another host that routes, seen from this host's br-tun. */

@@ -27,6 +27,13 @@ export const DEVIATIONS: readonly Deviation[] = [
     additionalRules: ['ip-spoof'],
   },
   {
+    id: 'arp-for-local',
+    neutron: 'an ARP request for a port on the same host is flooded to every tunnel as well',
+    heddle: 'additional rows in table 21 drop it there',
+    why: 'ARP between known guests never appears on a tunnel; who could answer has been asked on br-int.',
+    additionalRules: ['arp-for-local'],
+  },
+  {
     id: 'flood-order',
     neutron: 'flood outputs in no order',
     heddle: 'sorted by ofport',

@@ -2,7 +2,7 @@
  * JSON text as values with marks. Serves load.ts: tools write their topologies as JSON, and the YAML reader, which could read
  * it too, takes a hundred times as long for a large one. Whatever is not JSON is left to the YAML reader, errors included.
  */
-import type { Mark, ParsedText, TextProblem } from './source.ts';
+import { MappingText, type Mark, type ParsedText, type TextProblem } from './source.ts';
 
 /** Deeper than any topology, shallower than the stack. */
 const DEPTH_MAX = 64;
@@ -70,10 +70,7 @@ class JsonReader {
 
   #mapping(): Record<string, unknown> {
     const offset = this.#at++;
-    const value: Record<string, unknown> = Object.create(null);
-    const keys: string[] = [];
-    const keyOffsets: number[] = [];
-    const valueOffsets: number[] = [];
+    const mapping = new MappingText();
     this.#skipSpace();
     if (!this.#take(0x7d)) {
       do {
@@ -83,17 +80,15 @@ class JsonReader {
         this.#skipSpace();
         if (!this.#take(0x3a)) throw new NotJson();
         this.#skipSpace();
-        if (key in value) this.#problems.push({ offset: keyOffset, message: repeatedKey(key) });
-        keys.push(key);
-        keyOffsets.push(keyOffset);
-        valueOffsets.push(this.#at);
-        value[key] = this.#value();
+        const valueOffset = this.#at;
+        const problem = mapping.add(key, this.#value(), { key: keyOffset, value: valueOffset });
+        if (problem !== undefined) this.#problems.push(problem);
         this.#skipSpace();
       } while (this.#take(0x2c));
       if (!this.#take(0x7d)) throw new NotJson();
     }
-    this.#marks.set(value, { offset, keys, keyOffsets, valueOffsets });
-    return value;
+    this.#marks.set(mapping.value, mapping.mark(offset));
+    return mapping.value;
   }
 
   #list(): unknown[] {
@@ -169,8 +164,4 @@ class JsonReader {
       this.#at++;
     }
   }
-}
-
-export function repeatedKey(key: string): string {
-  return `the key "${key}" is there already; keep one of the two`;
 }

@@ -17,6 +17,7 @@ import {
   prefixFromText,
   prefixToText,
 } from '../lib/addresses.ts';
+import { parseEndpoint } from '../lib/endpoint.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { nearest } from './suggest.ts';
 
@@ -116,6 +117,12 @@ export function wholeNumber(min: number, max: number, what = 'a whole number'): 
   return { says, schema: z.number(isNot(says)).int(isNot(says)).min(min, isNot(says)).max(max, isNot(says)) };
 }
 
+/** A whole number whose range depends on something else. */
+export const anyWholeNumber: Kind<number> = {
+  says: 'a whole number',
+  schema: z.number(isNot('a whole number')).int(isNot('a whole number')),
+};
+
 const MULTICAST_MAC_BIT = 2 ** 40;
 
 /** The address of one station. */
@@ -129,7 +136,13 @@ export const mac = textKind('a MAC address, as in fa:16:3e:00:00:01', (text) => 
 });
 
 export const ip: Kind<Ip> = textKind('an IP address, as in 10.0.0.1 or fd00::1', ipFromText);
-export const ipv4: Kind<number> = textKind('an IPv4 address, as in 192.0.2.1', ipv4FromText);
+
+const IPV4_SAYS = 'an IPv4 address, as in 192.0.2.1';
+
+export const ipv4: Kind<number> = textKind(IPV4_SAYS, (text) => {
+  if (text.includes(':')) throw new ValueError(`${shown(text)} is not ${IPV4_SAYS}`);
+  return ipv4FromText(text);
+});
 
 /** An address of a machine, which others can send to. */
 export const unicastIp: Kind<Ip> = textKind(ip.says, (text) => {
@@ -157,25 +170,13 @@ export const prefix: Kind<Prefix> = textKind('a prefix, as in 10.0.0.0/24 or fd0
 /** As `prefix`, and an address alone is a prefix of one address. */
 export const prefixOrIp: Kind<Prefix> = textKind('an address or a prefix, as in 10.0.0.1 or 10.0.0.0/24', strictPrefix);
 
-const IPV6_IN_BRACKETS = /^\[(.*)\]$/;
-
 /** `unix:PATH`, `tcp:IP:PORT` or `ssl:IP:PORT`, as Open vSwitch writes them. */
 export const endpoint: Kind<string> = textKind('unix:PATH, tcp:IP:PORT or ssl:IP:PORT', (text) => {
-  const wrong = new ValueError(
-    `${shown(text)} is not unix:PATH, tcp:IP:PORT or ssl:IP:PORT; an IPv6 address stands in brackets`,
-  );
-  const scheme = text.slice(0, text.indexOf(':'));
-  const rest = text.slice(scheme.length + 1);
-  if (scheme === 'unix' && rest !== '' && !CONTROL_CHARACTER.test(rest)) return text;
-  if (scheme !== 'tcp' && scheme !== 'ssl') throw wrong;
-  const colon = rest.lastIndexOf(':');
-  const address = rest.slice(0, colon);
-  const port = rest.slice(colon + 1);
-  if (colon < 0 || !/^[1-9]\d{0,4}$/.test(port) || Number(port) > 65_535) throw wrong;
-  const bracketed = IPV6_IN_BRACKETS.exec(address)?.[1];
-  if (bracketed?.includes(':')) ipFromText(bracketed);
-  else if (address.includes(':')) throw wrong;
-  else ipv4FromText(address);
+  const peer = parseEndpoint(text);
+  if (peer.kind === 'unix') return text;
+  if (peer.port === 0) throw new ValueError(`${shown(text)} has port 0, where nobody listens; give the peer's port`);
+  // Open vSwitch resolves no names before it has its controller.
+  ipFromText(peer.host);
   return text;
 });
 

@@ -38,8 +38,8 @@ export class Report {
 
   /** Something about the text before its meaning. */
   text(offset: number, message: string): void {
-    const { line, column } = this.#source.placeOfOffset(offset);
-    this.#found.push({ offset, error: { file: this.#file, line, column, path: '', message } });
+    const { line, column, path } = this.#source.placeOfOffset(offset);
+    this.#found.push({ offset, error: { file: this.#file, line, column, path, message } });
   }
 
   isDoubtful(path: Path): boolean {

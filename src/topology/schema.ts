@@ -4,6 +4,7 @@
  */
 import { macFromText } from '../lib/addresses.ts';
 import {
+  anyWholeNumber,
   bool,
   bridgeName,
   type Draft,
@@ -30,7 +31,13 @@ import {
 } from './kinds.ts';
 
 const id = nameKind('an id');
-const milliseconds = wholeNumber(1, 3_600_000, 'milliseconds');
+const networkId = nameKind('the id of a network');
+const subnetId = nameKind('the id of a subnet');
+const portId = nameKind('the id of a port');
+const securityGroupId = nameKind('the id of a security group');
+const hostName = nameKind('the name of a host');
+const ifaceId = nameKind('an iface-id');
+const milliseconds = wholeNumber(1, 3_600_000, 'a number of milliseconds');
 const ipv6Mode = oneOf(['slaac', 'dhcpv6-stateful', 'dhcpv6-stateless']);
 
 export const bfd = mapping('a mapping of BFD timers', {
@@ -60,7 +67,7 @@ export const bridges = mapping('a mapping of bridge names', {
 });
 
 export const host = mapping('a mapping that describes a host', {
-  name: required(nameKind('a host name'), 'Unique.'),
+  name: required(hostName, 'Unique.'),
   ovsdb: withDefault(endpoint, 'unix:/run/openvswitch/db.sock', "The host's ovsdb-server."),
   local_ip: optional(unicastIp, 'Tunnel endpoint; needed as soon as the host carries a tunnelled network.'),
   dvr_mac: optional(mac, "The host's MAC of distributed routing.", 'allocated once, kept for ever'),
@@ -79,7 +86,7 @@ export const host = mapping('a mapping that describes a host', {
     'What heddle writes as the controller of the bridges; null leaves Bridge.controller alone.',
     'tcp:127.0.0.1:6653',
   ),
-  mgmt_dir: optional(nameKind('a directory'), 'Dial DIR/<bridge>.mgmt instead of waiting for the bridge to call.'),
+  mgmt_dir: optional(nameKind('a directory'), 'Dial DIR/BRIDGE.mgmt instead of waiting for the bridge to call.'),
   bridges: withKeyDefaults(bridges, 'Names of the bridges.', '{ integration: br-int, tunnel: br-tun }'),
   datapath_type: withDefault(
     oneOf(['system', 'netdev', 'dummy']),
@@ -127,7 +134,7 @@ export const network = mapping('a mapping that describes a network', {
   name: optional(nameKind('a name'), 'For people.', 'the id'),
   network_type: required(oneOf(['vxlan', 'gre', 'geneve', 'vlan', 'flat', 'local']), 'How it goes between hosts.'),
   segmentation_id: optional(
-    wholeNumber(0, 4_294_967_295),
+    anyWholeNumber,
     'VNI (1 to 16777215), key (1 to 4294967295) or VLAN id (1 to 4094); none for flat and local.',
   ),
   physical_network: optional(nameKind('a physical network'), 'vlan and flat only: a key of bridge_mappings.'),
@@ -139,7 +146,7 @@ export const network = mapping('a mapping that describes a network', {
 export const fixedIp = mapping(
   'an address or a mapping of subnet and ip_address',
   {
-    subnet: optional(id, 'A subnet of the network.', 'the one that ip_address is in'),
+    subnet: optional(subnetId, 'A subnet of the network.', 'the one that ip_address is in'),
     ip_address: optional(unicastIp, 'The address.', 'a free one of the subnet'),
   },
   'ip_address',
@@ -158,41 +165,41 @@ export const addressPair = mapping(
 
 export const port = mapping('a mapping that describes a port', {
   id: required(id, "Unique; external_ids:iface-id of OVS's interface."),
-  network: required(id, 'The network it is on.'),
+  network: required(networkId, 'The network it is on.'),
   mac_address: optional(mac, "The guest's MAC.", 'derived from the id, stable'),
   fixed_ips: optional(
     fixedIps,
     "The guest's addresses; [] for none.",
     "a free one of the network's IPv4 and IPv6 subnet",
   ),
-  host: optional(id, 'The host it is plugged on.', 'the host on whose OVS a matching iface-id shows up'),
+  host: optional(hostName, 'The host it is plugged on.', 'the host on whose OVS a matching iface-id shows up'),
   device_owner: withDefault(nameKind('a device owner'), 'compute:nova', "In Neutron's words."),
   port_security_enabled: withDefault(bool, true, 'Anti-spoofing of MAC, IP and ARP.'),
   allowed_address_pairs: optional(listOf(addressPair, 'a list of address pairs'), 'What the guest may use besides.'),
-  security_groups: optional(listOf(id, 'a list of security groups'), 'Empty or absent: no filtering.'),
+  security_groups: optional(listOf(securityGroupId, 'a list of security groups'), 'Empty or absent: no filtering.'),
   admin_state_up: withDefault(bool, true, 'false: nothing passes.'),
 });
 
 export const routerInterface = mapping('an interface, as in { subnet: blue-v4 }', {
-  subnet: required(id, 'The subnet it connects.'),
+  subnet: required(subnetId, 'The subnet it connects.'),
   ip_address: optional(unicastIp, 'Its address there.', "the subnet's gateway_ip"),
   mac_address: optional(mac, 'Its MAC.', 'derived, stable'),
-  port_id: optional(id, 'iface-id of the plugged port; required with dataplane: namespace.'),
+  port_id: optional(ifaceId, 'iface-id of the plugged port; required with dataplane: namespace.'),
 });
 
 export const snatPort = mapping('a centralised port, as in { subnet: blue-v4 }', {
-  subnet: required(id, 'A subnet that an interface connects.'),
+  subnet: required(subnetId, 'A subnet that an interface connects.'),
   ip_address: optional(unicastIp, 'Its address there.', 'a free one of the subnet'),
   mac_address: optional(mac, 'Its MAC.', 'derived, stable'),
-  port_id: optional(id, 'iface-id of the plugged port; required with dataplane: namespace.'),
+  port_id: optional(ifaceId, 'iface-id of the plugged port; required with dataplane: namespace.'),
 });
 
 export const gateway = mapping('a gateway, as in { network: public }', {
-  network: required(id, 'An external network.'),
+  network: required(networkId, 'An external network.'),
   external_fixed_ips: optional(fixedIps, 'Addresses there.', "a free one of the network's IPv4 and IPv6 subnet"),
   enable_snat: withDefault(bool, true, 'Whether guests without a floating IP get out with the address of the gateway.'),
   mac_address: optional(mac, 'Of the gateway port (qg).', 'derived, stable'),
-  port_id: optional(id, 'iface-id of the plugged port; required with dataplane: namespace.'),
+  port_id: optional(ifaceId, 'iface-id of the plugged port; required with dataplane: namespace.'),
 });
 
 export const router = mapping('a mapping that describes a router', {
@@ -220,8 +227,8 @@ export const router = mapping('a mapping that describes a router', {
 export const floatingIp = mapping('a mapping that describes a floating IP', {
   id: optional(id, 'Unique.', 'floating_ip_address'),
   floating_ip_address: required(ipv4, 'The address outside.'),
-  floating_network: required(id, 'An external network.'),
-  port: optional(id, 'Where it leads.', 'nowhere: the address is only reserved'),
+  floating_network: required(networkId, 'An external network.'),
+  port: optional(portId, 'Where it leads.', 'nowhere: the address is only reserved'),
   fixed_ip_address: optional(ipv4, 'Which address of the port.', "the port's first IPv4 address"),
 });
 
@@ -232,7 +239,7 @@ export const securityGroupRule = mapping('a mapping that describes a rule', {
   port_range_min: optional(wholeNumber(0, 65_535), 'First port; for ICMP the type.', 'any'),
   port_range_max: optional(wholeNumber(0, 65_535), 'Last port; for ICMP the code.', 'any'),
   remote_ip_prefix: optional(prefixOrIp, 'The other side by address.', 'any'),
-  remote_group: optional(id, 'The other side by its security group.', 'any'),
+  remote_group: optional(securityGroupId, 'The other side by its security group.', 'any'),
 });
 
 export const securityGroup = mapping('a mapping that describes a security group', {

@@ -24,6 +24,30 @@ export interface TextProblem {
   readonly message: string;
 }
 
+/** A mapping under construction, with its mark. Serves the two readers of text. */
+export class MappingText {
+  readonly value: Record<string, unknown> = {};
+  readonly #keys: string[] = [];
+  readonly #keyOffsets: number[] = [];
+  readonly #valueOffsets: number[] = [];
+
+  /** Returns what is wrong with the key. */
+  add(key: string, value: unknown, at: { readonly key: number; readonly value: number }): TextProblem | undefined {
+    const isKnown = Object.hasOwn(this.value, key);
+    this.#keys.push(key);
+    this.#keyOffsets.push(at.key);
+    this.#valueOffsets.push(at.value);
+    // Assigned to an object, this one would vanish.
+    if (key === '__proto__') return { offset: at.key, message: 'unknown key "__proto__"; leave it out' };
+    this.value[key] = value;
+    return isKnown ? { offset: at.key, message: `the key "${key}" is there already; keep one of the two` } : undefined;
+  }
+
+  mark(offset: number): Mark {
+    return { offset, keys: this.#keys, keyOffsets: this.#keyOffsets, valueOffsets: this.#valueOffsets };
+  }
+}
+
 export interface ParsedText {
   readonly value: unknown;
   /** Of every mapping and list in `value`. */
@@ -98,8 +122,21 @@ export class Source {
     return { path: text, line, column };
   }
 
+  /** The place of a key that begins at `offset`; with an empty path when there is none. */
   placeOfOffset(offset: number): Place {
-    return this.#at(offset, []);
+    return this.#at(offset, this.#pathOfKey(this.value, offset) ?? []);
+  }
+
+  #pathOfKey(value: unknown, offset: number): Path | undefined {
+    const mark = isContainer(value) ? this.#marks.get(value) : undefined;
+    if (mark === undefined) return undefined;
+    const own = mark.keys?.[mark.keyOffsets?.indexOf(offset) ?? -1];
+    if (own !== undefined) return [own];
+    for (const [key, inside] of Object.entries(value as object)) {
+      const path = this.#pathOfKey(inside, offset);
+      if (path !== undefined) return [Array.isArray(value) ? Number(key) : key, ...path];
+    }
+    return undefined;
   }
 
   #at(offset: number, path: Path): Place {

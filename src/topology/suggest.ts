@@ -2,13 +2,13 @@
 
 /**
  * The candidate with the fewest edits (a letter more, less, other, or two swapped; case is free), when they are at most a third
- * of its letters; of equally near ones the first. Undefined: nothing is near.
+ * of the letters; of equally near ones the first. Undefined: nothing is near.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const allowed = Math.max(1, Math.floor(Math.max(candidate.length, word.length) / 3));
+    const allowed = Math.floor(Math.max(candidate.length, word.length) / 3);
     if (Math.abs(candidate.length - word.length) > allowed) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance > allowed || distance >= bestDistance) continue;

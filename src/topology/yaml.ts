@@ -15,8 +15,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { repeatedKey } from './json.ts';
-import type { Mark, ParsedText, TextProblem } from './source.ts';
+import { MappingText, type Mark, type ParsedText, type TextProblem } from './source.ts';
 
 export function parseYaml(text: string): ParsedText {
   let document: Document;
@@ -86,27 +85,21 @@ class Converter {
   }
 
   #mapping(node: YAMLMap): Record<string, unknown> {
-    const value: Record<string, unknown> = Object.create(null);
-    this.#anchored.set(node, value);
-    const keys: string[] = [];
-    const keyOffsets: number[] = [];
-    const valueOffsets: number[] = [];
+    const mapping = new MappingText();
+    if (node.anchor !== undefined) this.#anchored.set(node, mapping.value);
     for (const pair of node.items as Pair<unknown, unknown>[]) {
-      const key = String(this.value(pair.key));
       const keyOffset = offsetOf(pair.key, offsetOf(node, 0));
-      if (key in value) this.problems.push({ offset: keyOffset, message: repeatedKey(key) });
-      keys.push(key);
-      keyOffsets.push(keyOffset);
-      valueOffsets.push(offsetOf(pair.value, keyOffset));
-      value[key] = this.value(pair.value);
+      const at = { key: keyOffset, value: offsetOf(pair.value, keyOffset) };
+      const problem = mapping.add(String(this.value(pair.key)), this.value(pair.value), at);
+      if (problem !== undefined) this.problems.push(problem);
     }
-    this.marks.set(value, { offset: offsetOf(node, 0), keys, keyOffsets, valueOffsets });
-    return value;
+    this.marks.set(mapping.value, mapping.mark(offsetOf(node, 0)));
+    return mapping.value;
   }
 
   #list(node: YAMLSeq): unknown[] {
     const value: unknown[] = [];
-    this.#anchored.set(node, value);
+    if (node.anchor !== undefined) this.#anchored.set(node, value);
     const valueOffsets: number[] = [];
     for (const item of node.items) {
       valueOffsets.push(offsetOf(item, offsetOf(node, 0)));

@@ -20,16 +20,19 @@ import {
   parseNumber,
   splitList,
 } from './scan.ts';
-import { findSubfield, parseSubfield, parseValue } from './values.ts';
+import { findSubfield, parseBits, parseSubfield, parseValue } from './values.ts';
 
 /** What `CONTROLLER` without a length means: the packet whole (OFPCML_NO_BUFFER). */
 const WHOLE_PACKET = 0xffff;
+
+/** What one load writes, and what an output can be read from. */
+const WORD_BITS = 64;
 
 /** `output:1`, `output:NXM_NX_REG0[]` or `output(port=1,max_len=100)`. */
 export const readOutput: ActionReader = (text, { portNumbers }) => {
   if (text.delimiter === '(') return readOutputTrunc(text, portNumbers);
   const source = findPort(text.value.text, portNumbers) === undefined ? findSubfield(text.value) : undefined;
-  if (source !== undefined) return { type: 'outputReg', source, maxLength: WHOLE_PACKET };
+  if (source !== undefined && source.length <= WORD_BITS) return { type: 'outputReg', source };
   return outputTo(parsePort(text.value, portNumbers));
 };
 
@@ -148,7 +151,7 @@ function setField(field: FieldName, from: Piece, context: ParseContext): readonl
 }
 
 /**
- * A set_field under a mask as OpenFlow 1.3 has it: one load for each run of ones, the lowest first. That is what ovs-ofctl
+ * A set_field under a mask as OpenFlow 1.3 has it: loads of each run of ones, the lowest first. That is what ovs-ofctl
  * sends and what the switch reports. The options of Geneve tunnels keep their mask, as in Open vSwitch.
  */
 export function setUnderMask(field: FieldName, value: FieldValue, mask: FieldValue): readonly Action[] {
@@ -161,16 +164,29 @@ export function setUnderMask(field: FieldName, value: FieldValue, mask: FieldVal
     let length = 0;
     while (start + length < bits && ((wideMask >> BigInt(start + length)) & 1n) === 1n) length++;
     if (length === 0) continue;
-    const part = (wideValue >> BigInt(start)) & ((1n << BigInt(length)) - 1n);
-    loads.push({
-      type: 'load',
-      destination: { field, start, length },
-      value: isWide(FIELDS[field]) ? part : Number(part),
-    });
+    loads.push(...loadBits({ field, start, length }, wideValue >> BigInt(start)));
     start += length;
   }
   return loads;
 }
+
+/** The loads that write the lowest bits of `value` into a bit range: one load writes at most 64 bits. */
+function loadBits({ field, start, length }: Subfield, value: bigint): readonly Action[] {
+  const loads: Action[] = [];
+  for (let done = 0; done < length; done += WORD_BITS) {
+    const destination = { field, start: start + done, length: Math.min(WORD_BITS, length - done) };
+    const part = (value >> BigInt(done)) & ((1n << BigInt(destination.length)) - 1n);
+    loads.push({ type: 'load', destination, value: isWide(FIELDS[field]) ? part : Number(part) });
+  }
+  return loads;
+}
+
+/** `load:5->NXM_NX_REG0[0..15]`. */
+export const readLoad: ActionReader = ({ value }) => {
+  const [from, to] = cutAt(value, '->', 'load:5->NXM_NX_REG0[0..15]');
+  const destination = parseSubfield(to);
+  return loadBits(destination, BigInt(parseBits(from, destination)));
+};
 
 /** A setter of OpenFlow 1.0 for one field. */
 function setter(field: FieldName): ActionReader {

@@ -7,6 +7,7 @@ import { CT } from './action-ct.ts';
 import { LEARN } from './action-learn.ts';
 import {
   readController,
+  readLoad,
   readOutput,
   readPushPop,
   readResubmit,
@@ -28,7 +29,7 @@ import {
   slice,
   splitList,
 } from './scan.ts';
-import { formatHex, formatSubfield, formatValue, parseBits, parseSubfield } from './values.ts';
+import { formatHex, formatSubfield, formatValue, parseSubfield } from './values.ts';
 
 /** A reader for `word:number`, which `word(number)` also says. */
 function numeric(max: number, make: (value: number) => Action): ActionReader {
@@ -140,13 +141,7 @@ export const ACTIONS: { readonly [Type in ActionType]: ActionRow<Type> } = {
   load: {
     instruction: 'apply',
     format: ({ destination, value }) => `load:${formatHex(value)}->${formatSubfield(destination)}`,
-    read: {
-      load: ({ value }) => {
-        const [from, to] = cutAt(value, '->', 'load:5->NXM_NX_REG0[0..15]');
-        const destination = parseSubfield(to);
-        return { type: 'load', destination, value: parseBits(from, destination) };
-      },
-    },
+    read: { load: readLoad },
   },
   move: {
     instruction: 'apply',

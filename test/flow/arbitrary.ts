@@ -86,6 +86,9 @@ const subfield: fc.Arbitrary<Subfield> = fc.constantFrom(...WRITABLE).chain((fie
     .chain((start) => fc.integer({ min: 1, max: bits - start }).map((length) => ({ field, start, length })));
 });
 
+/** At most 64 bits, which is what one load writes and an output is read from. */
+const word = subfield.map((range): Subfield => ({ ...range, length: Math.min(range.length, 64) }));
+
 const valueFor = ({ field, length }: Subfield): fc.Arbitrary<FieldValue> =>
   isWide(rowOf(field)) ? big(length) : uint(length);
 
@@ -102,7 +105,7 @@ const subfieldPair = subfield.chain((source) =>
 const learnSpec: fc.Arbitrary<LearnSpec> = fc.oneof(
   subfieldPair.map((pair) => ({ kind: 'match', ...pair }) as const),
   subfieldPair.map((pair) => ({ kind: 'load', ...pair }) as const),
-  subfield.map((source) => ({ kind: 'output', source }) as const),
+  word.map((source) => ({ kind: 'output', source }) as const),
   subfield
     .filter(({ field, length }) => rowOf(field).format !== 'port' || length < rowOf(field).significantBits)
     .filter(({ field, length }) => rowOf(field).format !== 'tunFlags' || length < rowOf(field).significantBits)
@@ -158,7 +161,7 @@ const setField: fc.Arbitrary<Action> = fc.constantFrom(...WRITABLE).chain((field
   return value.map((chosen) => ({ type: 'setField', field, value: chosen }) as const);
 });
 
-const load: fc.Arbitrary<Action> = subfield.chain((destination) =>
+const load: fc.Arbitrary<Action> = word.chain((destination) =>
   valueFor(destination).map((value) => ({ type: 'load', destination, value }) as const),
 );
 
@@ -216,7 +219,7 @@ const plainActions: readonly fc.Arbitrary<Action>[] = [
     },
     { requiredKeys: ['type', 'controllerId'] },
   ),
-  subfield.map((source) => ({ type: 'outputReg', source, maxLength: 0xffff })),
+  word.map((source) => ({ type: 'outputReg', source })),
   fc.record({ type: fc.constant('outputTrunc' as const), port: fc.integer({ min: 1, max: 99 }), maxLength: uint(16) }),
   subfieldPair.map((pair) => ({ type: 'move', ...pair })),
   subfield.map((source) => ({ type: 'stackPush', source })),

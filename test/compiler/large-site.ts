@@ -20,7 +20,13 @@ function hostOf(network: number, port: number, hostCount: number): string {
   return hostName((network * 7 + (port % HOSTS_OF_NETWORK) * 13) % hostCount);
 }
 
-export function largeSite({ portCount, hostCount }: { readonly portCount: number; readonly hostCount: number }): LargeSite {
+export function largeSite({
+  portCount,
+  hostCount,
+}: {
+  readonly portCount: number;
+  readonly hostCount: number;
+}): LargeSite {
   const hosts = Array.from({ length: hostCount }, (_, index) =>
     makeHost(hostName(index), { localIp: 0xc6120000 + index, dvrMac: 0xfa163f000000 + index }),
   );

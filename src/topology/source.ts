@@ -62,11 +62,15 @@ export interface Place extends SourceOrigin {
   readonly offset: number;
 }
 
+/** Keys that stand in a path as they are; others, which may hold a line break, are quoted. */
+const PLAIN_KEY = /^[\p{L}\p{N}_-]+$/u;
+
 /** `['ports', 3, 'fixed_ips', 0]` as `ports[3].fixed_ips[0]`. */
 export function pathToText(path: Path): string {
   let text = '';
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`;
+    else if (!PLAIN_KEY.test(step)) text += `[${JSON.stringify(step)}]`;
     else text += text === '' ? step : `.${step}`;
   }
   return text;

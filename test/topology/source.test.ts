@@ -125,6 +125,7 @@ describe('Source', () => {
 
   test('paths are written as in JavaScript', () => {
     expect(pathToText(['ports', 3, 'fixed_ips', 0])).toBe('ports[3].fixed_ips[0]');
+    expect(pathToText(['hosts', 0, 'bridge_mappings', 'a\nb'])).toBe('hosts[0].bridge_mappings["a\\nb"]');
   });
 
   test('lines end in CRLF as well', () => {

@@ -241,7 +241,7 @@ class Owner implements Reader, View {
   #claim({ host, bridge, flows }: Placement): Claim {
     const ledger = this.#engine.ledger(host, bridge);
     const keys = flows.map((desired) => {
-      const key = flowKey(desired.flow);
+      const key = flatten(flowKey(desired.flow));
       ledger.claim(key, desired);
       return key;
     });
@@ -258,6 +258,14 @@ class Owner implements Reader, View {
     for (const source of this.#reads) source.removeReader(this);
     this.#reads = [];
   }
+}
+
+/**
+ * The same string in one piece. One that was put together from pieces is kept as a tree of them, also by a map: with keys, which
+ * are ASCII, that is a quarter of what a flow takes.
+ */
+function flatten(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** The owners below one owner, one for each element of a collection. */

@@ -4,7 +4,16 @@
  */
 import { FIELD_NAMES, FIELDS, type FieldName, type FieldValue, fullMask } from './fields.ts';
 import type { Masked, Match } from './flow.ts';
-import { ETH_TYPE, ethTypeOf, IP_PROTO, maskedOf, missingPrerequisite, normaliseMatch, VLAN_PRESENT } from './match.ts';
+import {
+  ETH_TYPE,
+  ethTypeOf,
+  IP_PROTO,
+  maskedOf,
+  missingPrerequisite,
+  normaliseMatch,
+  partsOf,
+  VLAN_PRESENT,
+} from './match.ts';
 import { FlowTextError, type KeyValue, type Piece, parseNumber } from './scan.ts';
 import { formatHex, formatValue, type ParseOptions, parseValue, type TextOptions } from './values.ts';
 
@@ -232,6 +241,7 @@ export function parseMatch(parts: readonly KeyValue[], options: ParseOptions = {
   const rest = parts.filter((part) => !PROTOCOL_WORDS.has(part.key.text) && !isProtocol(part));
   rest.sort((a, b) => Number(b.key.text === 'nw_proto') - Number(a.key.text === 'nw_proto'));
   for (const part of rest) parseField(part, match, put, options);
+  refuseTwoNames(match, places);
   const normal = normaliseMatch(match);
   const missing = missingPrerequisite(normal);
   if (missing === undefined) return normal;
@@ -240,6 +250,21 @@ export function parseMatch(parts: readonly KeyValue[], options: ParseOptions = {
     place,
     `${FIELDS[missing.field].ovsName} can be matched only together with ${missing.wanted}`,
   );
+}
+
+/** Two names of one field, as reg0 and xreg0, are refused: which of them holds would depend on their order. */
+function refuseTwoNames(match: Match, places: ReadonlyMap<FieldName, Piece>): void {
+  const said = new Map<FieldName, FieldName>();
+  for (const name of Object.keys(match) as FieldName[]) {
+    for (const [part] of partsOf(name, match[name] ?? 0)) {
+      const other = said.get(part);
+      const place = places.get(name);
+      if (other !== undefined && place !== undefined) {
+        throw new FlowTextError(place, `${FIELDS[other].ovsName} matches some of this already: say it once`);
+      }
+      said.set(part, name);
+    }
+  }
 }
 
 type Put = (name: FieldName, entry: FieldValue | Masked | undefined, place: Piece) => void;

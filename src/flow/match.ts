@@ -2,6 +2,7 @@
  * What two matches have to do with each other, and the one form in which equal matches are equal values. The book keys flows
  * by `flowKey`; the switch side and the walker ask for overlap and for prerequisites. Text is in match-text.ts.
  */
+import { invariant } from '../lib/errors.ts';
 import { FIELDS, type FieldName, type FieldValue, fullMask, type Prerequisite } from './fields.ts';
 import type { Flow, Masked, Match } from './flow.ts';
 
@@ -37,12 +38,17 @@ export function maskedOf(name: FieldName, entry: FieldValue | Masked): Masked {
  * The form in which equal matches are deeply equal, which is also what a switch reports over OpenFlow 1.3: fields in the order
  * of FIELDS; value bits outside the mask zero; no empty masks and none of all ones; registers in 32-bit parts (xreg0 is reg0
  * and reg1); `vlanTci`, `ipTos` and `inPortNxm` as the fields that OpenFlow 1.3 has for them; no packet type of Ethernet.
+ * Two names of one field (xreg0 and reg0) hold together, and must not contradict each other.
  */
 export function normaliseMatch(match: Match): Match {
   const split: Writable = {};
   for (const name of Object.keys(match) as FieldName[]) {
     const entry = match[name];
-    if (entry !== undefined) addParts(split, name, entry);
+    if (entry === undefined) continue;
+    for (const [part, partEntry] of partsOf(name, entry)) {
+      const present = split[part];
+      split[part] = present === undefined ? partEntry : bothOf(part, present, partEntry);
+    }
   }
   const normal: Writable = {};
   for (const name of fieldsOf(split)) {
@@ -73,58 +79,55 @@ function or(a: FieldValue, b: FieldValue): FieldValue {
   return typeof a === 'bigint' ? a | BigInt(b) : Number(BigInt(a) | BigInt(b));
 }
 
-/** Put an entry into a match; where the field is there already, both have to hold (they are parts of one wider field). */
-function addEntry(match: Writable, name: FieldName, entry: FieldValue | Masked): void {
-  const present = match[name];
-  if (present === undefined) {
-    match[name] = entry;
-    return;
-  }
-  const [a, b] = [maskedOf(name, present), maskedOf(name, entry)];
-  match[name] = { value: or(and(a.value, a.mask), and(b.value, b.mask)), mask: or(a.mask, b.mask) };
+/** Both claims on a field, which may be parts of a wider one. They cannot contradict each other. */
+function bothOf(name: FieldName, a: FieldValue | Masked, b: FieldValue | Masked): Masked {
+  const [maskedA, maskedB] = [maskedOf(name, a), maskedOf(name, b)];
+  const common = and(maskedA.mask, maskedB.mask);
+  const agree = and(maskedA.value, common) === and(maskedB.value, common);
+  invariant(agree, 'a match that no packet can have', { field: name, a: maskedA, b: maskedB });
+  return {
+    value: or(and(maskedA.value, maskedA.mask), and(maskedB.value, maskedB.mask)),
+    mask: or(maskedA.mask, maskedB.mask),
+  };
 }
 
 const WIDE_REGISTER = /^(x?xreg)(\d+)$/;
 
-function addParts(match: Writable, name: FieldName, entry: FieldValue | Masked): void {
+type Part = readonly [FieldName, FieldValue | Masked];
+
+/** The fields of the normal form that an entry is about: `reg0` and `reg1` for `xreg0`; most fields are their own. */
+export function partsOf(name: FieldName, entry: FieldValue | Masked): readonly Part[] {
   const { value, mask } = maskedOf(name, entry);
-  const register = WIDE_REGISTER.exec(name);
-  if (register !== null) {
-    const count = register[1] === 'xreg' ? 2 : 4;
-    for (let part = 0; part < count; part++) {
-      const shift = BigInt(32 * (count - 1 - part));
-      const [low, lowMask] = [(BigInt(value) >> shift) & 0xffffffffn, (BigInt(mask) >> shift) & 0xffffffffn];
-      const reg = `reg${Number(register[2]) * count + part}` as FieldName;
-      addEntry(match, reg, { value: Number(low), mask: Number(lowMask) });
-    }
-    return;
-  }
   switch (name) {
     case 'vlanTci':
-      for (const [part, field] of Object.entries(splitVlanTci(Number(value), Number(mask)))) {
-        addEntry(match, part as FieldName, field);
-      }
-      return;
+      return splitVlanTci(Number(value), Number(mask));
     case 'ipTos':
-      addEntry(match, 'ipDscp', Number(value) >>> 2);
-      return;
+      return [['ipDscp', Number(value) >>> 2]];
     case 'inPortNxm':
-      addEntry(match, 'inPort', Number(value) >= 0xfff8 ? Number(value) + 0xffff0000 : value);
-      return;
+      return [['inPort', Number(value) >= 0xfff8 ? Number(value) + 0xffff0000 : value]];
     default:
-      addEntry(match, name, entry);
+      return WIDE_REGISTER.test(name) ? splitRegister(name, BigInt(value), BigInt(mask)) : [[name, entry]];
   }
+}
+
+function splitRegister(name: FieldName, value: bigint, mask: bigint): readonly Part[] {
+  const [, kind, number] = WIDE_REGISTER.exec(name) ?? [];
+  const count = kind === 'xreg' ? 2 : 4;
+  return Array.from({ length: count }, (_, part) => {
+    const shift = BigInt(32 * (count - 1 - part));
+    const register = `reg${Number(number) * count + part}` as FieldName;
+    return [register, { value: Number((value >> shift) & 0xffffffffn), mask: Number((mask >> shift) & 0xffffffffn) }];
+  });
 }
 
 /**
  * A match on the whole VLAN header as OpenFlow 1.3 says it. Without a header there is nothing else to match; a priority is
  * matched whole or not at all.
  */
-function splitVlanTci(tci: number, mask: number): Match {
-  if ((mask & VLAN_PRESENT) !== 0 && (tci & VLAN_PRESENT) === 0)
-    return { vlanVid: { value: tci & 0xfff, mask: mask & 0x1fff } };
-  const vlanVid = { value: tci & 0x1fff, mask: mask & 0x1fff };
-  return (mask & 0xe000) === 0 ? { vlanVid } : { vlanVid, vlanPcp: tci >>> 13 };
+function splitVlanTci(tci: number, mask: number): readonly Part[] {
+  const isUntagged = (mask & VLAN_PRESENT) !== 0 && (tci & VLAN_PRESENT) === 0;
+  const vlanVid: Part = ['vlanVid', { value: tci & 0x1fff, mask: mask & 0x1fff }];
+  return isUntagged || (mask & 0xe000) === 0 ? [vlanVid] : [vlanVid, ['vlanPcp', tci >>> 13]];
 }
 
 /** One string per match: equal exactly when the matches, in normal form, are equal. */

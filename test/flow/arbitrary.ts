@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { Action, LearnSpec, Nat, Subfield } from '../../src/flow/action.ts';
 import { FIELDS, type Field, type FieldName, type FieldValue, fullMask, isWide } from '../../src/flow/fields.ts';
 import { type Flow, type Masked, type Match, PORT } from '../../src/flow/flow.ts';
-import { ETH_TYPE, missingPrerequisite, normaliseMatch } from '../../src/flow/match.ts';
+import { ETH_TYPE, missingPrerequisite, normaliseMatch, partsOf } from '../../src/flow/match.ts';
 import { formatMatch } from '../../src/flow/match-text.ts';
 
 const NAMES = Object.keys(FIELDS) as FieldName[];
@@ -65,11 +65,23 @@ export function arbitraryMatch({ forOvs = false }: MatchOptions = {}): fc.Arbitr
     });
   return fc.constantFrom(...PROTOCOLS).chain((protocol) =>
     fc
-      .subarray(applicable(protocol), { maxLength: 8 })
+      .shuffledSubarray(applicable(protocol), { maxLength: 8 })
+      .map(withoutSecondNames)
       .chain((chosen) => fc.tuple(...chosen.map((name) => entryOf(name).map((entry) => [name, entry] as const))))
       .map((entries) => normaliseMatch({ ...protocol, ...Object.fromEntries(entries) }))
       .filter((match) => missingPrerequisite(match) === undefined && !(forOvs && isMisreadByOvs(match))),
   );
+}
+
+/** Of the names of one field, as reg0 and xreg0, the first. */
+function withoutSecondNames(names: readonly FieldName[]): FieldName[] {
+  const said = new Set<FieldName>();
+  return names.filter((name) => {
+    const parts = partsOf(name, fullMask(name)).map(([part]) => part);
+    const isNew = !parts.some((part) => said.has(part));
+    if (isNew) for (const part of parts) said.add(part);
+    return isNew;
+  });
 }
 
 /** ovs-ofctl takes an IPv6 mask that begins with a digit for a prefix length. */

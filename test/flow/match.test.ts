@@ -16,6 +16,7 @@ import {
 } from '../../src/flow/match.ts';
 import { formatMatch } from '../../src/flow/match-text.ts';
 import { parseFlow } from '../../src/flow/parse.ts';
+import { InvariantError } from '../../src/lib/errors.ts';
 
 const matchOf = (text: string): Match => parseFlow(`${text},actions=drop`).match;
 
@@ -54,6 +55,11 @@ describe('normal form', () => {
   ];
   it.each(cases)('has %s', (_what, match, normal) => {
     expect(normaliseMatch(match)).toEqual(normal);
+  });
+
+  it('refuses what no packet can have', () => {
+    expect(() => normaliseMatch({ inPort: 5, inPortNxm: 6 })).toThrow(InvariantError);
+    expect(() => normaliseMatch({ xreg0: 1n, reg1: { value: 2, mask: 2 } })).toThrow(InvariantError);
   });
 
   it('has its fields in one order', () => {

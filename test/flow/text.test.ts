@@ -76,6 +76,8 @@ describe('what is refused', () => {
     ['ip', 0, /needs actions/],
     ['dl_vlan=4096,actions=drop', 8, /0 to 4095/],
     ['vlan_tci=0x2000/0xe000,actions=drop', 9, /OpenFlow 1.3 cannot say/],
+    ['reg0=0/0xf,xreg0=0xff00000001,actions=drop', 11, /reg0 matches some of this already/],
+    ['ip,nw_tos=32,ip_dscp=8,actions=drop', 13, /say it once/],
     ['table=255,actions=drop', 6, /0 to 254/],
     ['ct_state=+open,actions=drop', 10, /new, est/],
     ['actions=load:0x10->NXM_NX_REG0[0..3]', 13, /4 bits/],

@@ -78,4 +78,12 @@ export const LIMITS = {
   /** VLAN tags, and IPv6 extension headers, that one packet is read through. */
   packetVlans: 2,
   packetExtensions: 8,
+  /** Addresses that routers ask for, have found, or have not found; of one network, so that one guest cannot take all. */
+  resolvedAddresses: 8_192,
+  resolvedAddressesPerNetwork: 512,
+  /** Packets that wait for an address: for one, for one network, in all, and their bytes. */
+  heldPacketsPerAddress: 16,
+  heldPacketsPerNetwork: 512,
+  heldPackets: 4_096,
+  heldPacketsSize: 8 * 1024 * 1024,
 } as const;

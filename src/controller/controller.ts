@@ -35,6 +35,8 @@ export interface ControllerOptions {
   readonly stateDirectory: string;
   readonly tls?: TlsMaterial;
   readonly logger: Logger;
+  /** How long hosts that do not answer are waited for at start; default LIMITS.startupGraceMs. */
+  readonly startupGraceMs?: number;
 }
 
 /** What one pass did. */
@@ -124,7 +126,7 @@ export class Controller {
     this.#graceTimer = setTimeout(() => {
       this.#graceIsOver = true;
       this.#schedule();
-    }, LIMITS.startupGraceMs);
+    }, this.#options.startupGraceMs ?? LIMITS.startupGraceMs);
     this.setTopology(topology);
   }
 

@@ -27,12 +27,6 @@ export interface RunOptions extends TlsOptions {
 const DEFAULT_LISTEN = ['tcp:127.0.0.1:6653'];
 
 export async function run(file: string, options: RunOptions, terminal: Terminal): Promise<ExitStatus> {
-  const reading = readTopologyFile(file);
-  if ('errors' in reading) {
-    for (const error of reading.errors) terminal.talk(`${formatTopologyError(error)}\n`);
-    terminal.talk(`heddle: ${file} has ${plural(reading.errors.length, 'error')}; nothing was started\n`);
-    return EXIT.finding;
-  }
   const logger = createLogger({ level: options.logLevel });
   const userId = process.getuid?.() ?? 0;
   const tls = readTls(options);
@@ -43,6 +37,12 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
     ...(tls && { tls }),
     logger,
   });
+  const reading = readTopologyFile(file, controller.heldValues);
+  if ('errors' in reading) {
+    for (const error of reading.errors) terminal.talk(`${formatTopologyError(error)}\n`);
+    terminal.talk(`heddle: ${file} has ${plural(reading.errors.length, 'error')}; nothing was started\n`);
+    return EXIT.finding;
+  }
   const source = new TopologySource(file, controller, logger);
   const control = await serveControl(
     options.control ?? defaultControlPath(process.env, userId),
@@ -50,6 +50,7 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
   );
   try {
     await controller.start(reading.topology);
+    controller.hold(reading.derived);
     logger.info({ file, control: control.path, pid: process.pid }, 'heddle runs');
     const watcher = new TopologyWatcher(file, () => source.reload());
     const signal = await untilSignalled(() => source.reload());
@@ -84,7 +85,7 @@ class TopologySource {
   reload(): void {
     const file = this.#file;
     try {
-      const reading = readTopologyFile(file);
+      const reading = readTopologyFile(file, this.#controller.heldValues);
       if ('errors' in reading) {
         this.#refuse(reading.errors.map(formatTopologyError));
         return;
@@ -92,6 +93,7 @@ class TopologySource {
       this.#errors = [];
       this.#loadedAt = new Date();
       this.#controller.setTopology(reading.topology);
+      this.#controller.hold(reading.derived);
       this.#logger.info({ file, generation: this.#controller.generation }, 'topology read again');
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;

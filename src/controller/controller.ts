@@ -13,6 +13,7 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { OpenFlowListener } from '../openflow/listener.ts';
 import { OvsdbListener, type OvsdbPeer } from '../ovsdb/index.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
+import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
 import { HostAgent } from './host-agent.ts';
@@ -106,6 +107,16 @@ export class Controller {
   /** Connections that no bridge of the topology claims. */
   get strangerCount(): number {
     return this.#connections.waitingCount;
+  }
+
+  /** MACs and addresses that were derived before, in this life or an earlier one: to be given to `loadTopology`. */
+  get heldValues(): HeldValues {
+    return this.#memory.derived;
+  }
+
+  /** Keep what the topology in force derived: what a guest has seen stays true. */
+  hold(derived: HeldValues): void {
+    this.#memory.rememberDerived(derived);
   }
 
   /** Open the listeners and take in the first topology. Throws LISTEN_FAILED, BAD_ENDPOINT, TLS_MISSING. */

@@ -1,10 +1,12 @@
 /**
- * What the controller remembers across its lives, in values: host MACs and last places of ports. Changes reach the state
- * file (state-store.ts) soon, all of a moment together, and a state directory that cannot be written is told and tried again.
+ * What the controller remembers across its lives, in values: host MACs, last places of ports, and what was derived for the
+ * topology. Changes reach the state file (state-store.ts) soon, all of a moment together, and a state directory that cannot
+ * be written is told and tried again.
  */
 import { macFromText, macToText } from '../lib/addresses.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
+import type { HeldValues } from '../topology/load.ts';
 import { readState, StateError, writeState } from './state-store.ts';
 
 export class Memory {
@@ -12,6 +14,7 @@ export class Memory {
   readonly #limitedLog: LimitedLog;
   readonly #hostMacs: Map<string, number>;
   readonly #portHosts: Map<string, string>;
+  #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
 
@@ -22,6 +25,7 @@ export class Memory {
     const state = readState(directory);
     this.#hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
     this.#portHosts = new Map(Object.entries(state.portHosts));
+    this.#derived = state.derived;
   }
 
   /** Every MAC ever given, by host name. */
@@ -45,6 +49,22 @@ export class Memory {
     if (this.#portHosts.get(portId) === host) return;
     if (host === undefined) this.#portHosts.delete(portId);
     else this.#portHosts.set(portId, host);
+    this.#changed();
+  }
+
+  /** MACs and addresses that were derived, for the next reading of the topology. */
+  get derived(): HeldValues {
+    return this.#derived;
+  }
+
+  /**
+   * What a topology that is in force derived. What earlier ones did stays, for who comes back, up to
+   * `LIMITS.heldValues`: then the longest unused goes.
+   */
+  rememberDerived({ macs, addresses }: HeldValues): void {
+    const held = this.#derived;
+    if (holdsAll(held.macs, macs) && holdsAll(held.addresses, addresses)) return;
+    this.#derived = { macs: merge(held.macs, macs), addresses: merge(held.addresses, addresses) };
     this.#changed();
   }
 
@@ -72,6 +92,7 @@ export class Memory {
       writeState(this.#directory, {
         hostMacs: Object.fromEntries(hostMacs),
         portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
+        derived: this.#derived,
       });
       this.#isDirty = false;
     } catch (error) {
@@ -83,3 +104,16 @@ export class Memory {
 
 const byKey = (left: readonly [string, unknown], right: readonly [string, unknown]): number =>
   left[0] < right[0] ? -1 : 1;
+
+type Held = Readonly<Record<string, string>>;
+
+const holdsAll = (held: Held, values: Held): boolean =>
+  Object.entries(values).every(([name, value]) => held[name] === value);
+
+/** The values in use come last: the front is the longest unused. */
+function merge(held: Held, values: Held): Held {
+  const unused = Object.entries(held).filter(([name]) => !Object.hasOwn(values, name));
+  const entries = [...unused, ...Object.entries(values)];
+  const room = Math.max(LIMITS.heldValues, Object.keys(values).length);
+  return Object.fromEntries(entries.slice(-room));
+}

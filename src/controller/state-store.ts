@@ -1,30 +1,39 @@
 /**
- * What must outlive the process and stands nowhere else: host MACs that heddle allocated, and where ports without a `host`
- * were last seen. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
+ * What must outlive the process and stands nowhere else: host MACs that heddle allocated, where ports without a `host` were
+ * last seen, and the MACs and addresses that the topology file left to heddle. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
  * Serves the controller; an edge: all fs of the state directory is here.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { HeddleError } from '../lib/errors.ts';
+import type { HeldValues } from '../topology/load.ts';
 
 const FILE_NAME = 'state.json';
 const VERSION = 1;
 
+const MAC = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
+
 const SCHEMA = z.strictObject({
   version: z.literal(VERSION),
   /** Host name → its DVR MAC as text. Never given to another host, also after this one left the file. */
-  hostMacs: z.record(z.string(), z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)),
+  hostMacs: z.record(z.string(), MAC),
   /** Port id → the host on whose switch it was last seen. */
   portHosts: z.record(z.string(), z.string()),
+  /** What `loadTopology` derived, by what it is for (`port blue1`, `port blue1 on blue-v4`); the oldest first. */
+  derived: z.strictObject({
+    macs: z.record(z.string(), MAC),
+    addresses: z.record(z.string(), z.union([z.ipv4(), z.ipv6()])),
+  }),
 });
 
 export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
+  readonly derived: HeldValues;
 }
 
-export const EMPTY_STATE: State = { hostMacs: {}, portHosts: {} };
+export const EMPTY_STATE: State = { hostMacs: {}, portHosts: {}, derived: { macs: {}, addresses: {} } };
 
 export class StateError extends HeddleError {}
 
@@ -51,8 +60,8 @@ export function readState(directory: string): State {
     );
   }
   try {
-    const { hostMacs, portHosts } = SCHEMA.parse(JSON.parse(text));
-    return { hostMacs, portHosts };
+    const { version: _version, ...state } = SCHEMA.parse(JSON.parse(text));
+    return state;
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
     throw new StateError(

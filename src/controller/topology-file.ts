@@ -7,15 +7,17 @@ import { resolve } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
-import { loadTopology, type TopologyError } from '../topology/load.ts';
-import type { Topology } from '../topology/model.ts';
+import { type HeldValues, type LoadedTopology, loadTopology, type TopologyError } from '../topology/load.ts';
 
 export class TopologyFileError extends HeddleError {}
 
-export type Reading = { readonly topology: Topology } | { readonly errors: readonly TopologyError[] };
+export type Reading = LoadedTopology | { readonly errors: readonly TopologyError[] };
 
-/** Read and validate. Throws `FILE_UNREADABLE` when there is no file to read; errors inside it are returned. */
-export function readTopologyFile(path: string): Reading {
+/**
+ * Read and validate. `held`: what was derived for this site before, and is kept. Throws `FILE_UNREADABLE` when there is no
+ * file to read; errors inside it are returned.
+ */
+export function readTopologyFile(path: string, held?: HeldValues): Reading {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -26,7 +28,7 @@ export function readTopologyFile(path: string): Reading {
       `topology ${path}: ${why}; give the path of a file that can be read`,
     );
   }
-  return loadTopology(text, { file: path });
+  return loadTopology(text, { file: path, ...(held && { held }) });
 }
 
 /** Calls back after each change of the file, once it has settled. */

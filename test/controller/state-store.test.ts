@@ -12,7 +12,14 @@ describe('state store', () => {
   });
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-  const STATE = { hostMacs: { node1: 'fa:16:3f:00:00:01' }, portHosts: { blue1: 'node1' } };
+  const STATE = {
+    hostMacs: { node1: 'fa:16:3f:00:00:01' },
+    portHosts: { blue1: 'node1' },
+    derived: {
+      macs: { 'port blue1': 'fa:16:3e:01:02:03' },
+      addresses: { 'port blue1 on blue-v4': '10.0.0.7', 'port blue1 on blue-v6': '2001:db8::7' },
+    },
+  };
 
   it('starts empty, and gives back what was written, leaving no temporary file', () => {
     const nested = join(directory, 'new');
@@ -24,8 +31,9 @@ describe('state store', () => {
 
   it.each([
     ['half a file', '{"version": 1, "hostMacs": {"node1": "fa:'],
-    ['a later version', '{"version": 2, "hostMacs": {}, "portHosts": {}}'],
-    ['an absurd MAC', '{"version": 1, "hostMacs": {"a": "b"}, "portHosts": {}}'],
+    ['a later version', JSON.stringify({ version: 2, ...STATE })],
+    ['an absurd MAC', JSON.stringify({ version: 1, ...STATE, hostMacs: { a: 'b' } })],
+    ['an absurd address', JSON.stringify({ version: 1, ...STATE, derived: { macs: {}, addresses: { a: '10.0.0' } } })],
   ])('refuses %s and says what to do', (_name, text) => {
     writeFileSync(join(directory, 'state.json'), text);
     expect(() => readState(directory)).toThrow(StateError);

@@ -58,7 +58,7 @@ export class Controller {
   readonly #connections: BridgeConnections;
   readonly #sightings = new Sightings();
   readonly #conflicts = new Map<string, number>();
-  readonly #listeners: { close(): Promise<void> }[] = [];
+  readonly #listeners: { close(): Promise<void> | void }[] = [];
   #topology: Topology | undefined;
   #epoch = 0;
   #generation = 0;

@@ -131,6 +131,8 @@ export function oxmRow(name: FieldName): OxmRow {
   return row;
 }
 
+const UINT64_MAX = 0xffff_ffff_ffff_ffffn;
+
 function badValue(row: OxmRow, value: FieldValue): never {
   throw new WireError('BAD_VALUE', 0, `${row.name} cannot be ${value}`);
 }
@@ -148,9 +150,13 @@ export function writeValue(slab: Slab, row: OxmRow, value: FieldValue, size: num
   }
   if (typeof value === 'number' && !Number.isSafeInteger(value)) badValue(row, value);
   const wide = typeof value === 'number' ? BigInt(value) : value;
+  if (size === 8) {
+    if (wide < 0n || wide > UINT64_MAX) badValue(row, value);
+    slab.u64(wide);
+    return;
+  }
   if (wide < 0n || wide >> BigInt(size * 8) !== 0n) badValue(row, value);
-  if (size === 8) slab.u64(wide);
-  else slab.big(wide, size);
+  slab.big(wide, size);
 }
 
 /** Bytes that a value needs, at least one. */

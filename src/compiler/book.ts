@@ -1,43 +1,51 @@
 /**
- * The book: every flow that should exist, by bridge, and why. Owners (compiler/engine.ts) write it, switch/ compares switches
- * with it, the command line prints it.
+ * The book: every flow, group and meter that should exist, by bridge, and why. Owners (compiler/engine.ts) write it, switch/
+ * compares switches with it, the command line prints it.
  *
- * A bridge's book is keyed by what OpenFlow takes for identity (table, priority, match). Owners that render the same flow share
- * it; owners that render unequal flows under one key are a conflict: a fixed order decides which is installed, and both are named.
+ * A bridge's flows are keyed by what OpenFlow takes for identity (table, priority, match), groups and meters by their numbers.
+ * Owners that render the same share it; owners that render unequal things under one key are a conflict: a fixed order decides
+ * which is installed, and both are named.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Action } from '../flow/action.ts';
 import type { Flow } from '../flow/flow.ts';
 import { flowKey } from '../flow/match.ts';
-import { invariant } from '../lib/errors.ts';
-import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
+import { type ClaimKind, ClaimTable } from './claims.ts';
 
 export { flowKey } from '../flow/match.ts';
-export type { DesiredFlow, Origin } from '../pipeline/origin.ts';
+export type { DesiredFlow, DesiredGroup, DesiredMeter, Origin } from '../pipeline/origin.ts';
+
+/** Whatever a book holds. */
+export type Desired = DesiredFlow | DesiredGroup | DesiredMeter;
 
 /**
- * What one pass changed on one bridge. `put` are flows to add or to replace in place, `remove` are flows as they were. Groups
- * and meters will stand beside the flows: added before them, removed after them.
+ * What one pass changed on one bridge. `put` are flows to add or to replace in place, `remove` are flows as they were; groups
+ * and meters likewise. Groups and meters are there before the flows that name them, and go after them.
  */
 export interface BridgeChange {
   readonly host: string;
   readonly bridge: string;
   readonly put: readonly DesiredFlow[];
   readonly remove: readonly DesiredFlow[];
+  /** Default: none, here and below. */
+  readonly putGroups?: readonly DesiredGroup[];
+  readonly removeGroups?: readonly DesiredGroup[];
+  readonly putMeters?: readonly DesiredMeter[];
+  readonly removeMeters?: readonly DesiredMeter[];
 }
 
-/** Two rules that want unequal flows under one key. `installed` is the one that the fixed order chose. */
+/** Rules that want unequal things under one key. `installed` is the one that the fixed order chose. */
 export interface Conflict {
   readonly host: string;
   readonly bridge: string;
-  readonly installed: DesiredFlow;
-  readonly refused: readonly DesiredFlow[];
+  readonly installed: Desired;
+  readonly refused: readonly Desired[];
 }
 
 /** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
 export type FlowIdentity = Pick<Flow, 'table' | 'priority' | 'match'>;
 
-/** The desired flows of one bridge, for readers. */
+/** What should be on one bridge, for readers. */
 export interface BridgeBook {
   readonly host: string;
   readonly bridge: string;
@@ -47,6 +55,10 @@ export interface BridgeBook {
   flows(): IterableIterator<DesiredFlow>;
   /** The desired flow with this table, priority and match. */
   find(identity: FlowIdentity): DesiredFlow | undefined;
+  groups(): IterableIterator<DesiredGroup>;
+  findGroup(group: number): DesiredGroup | undefined;
+  meters(): IterableIterator<DesiredMeter>;
+  findMeter(meter: number): DesiredMeter | undefined;
 }
 
 /** Equal in what the switch does: actions, timeouts and flags. The cookie is not compared. */
@@ -60,35 +72,34 @@ export function sameBehaviour(left: Flow, right: Flow): boolean {
   );
 }
 
-/**
- * The fixed order in which rivals for one key are tried: by rule, then by object. Within one owner's rule and object nothing
- * but the actions tells two flows apart.
- */
-function compareRivals(left: DesiredFlow, right: DesiredFlow): number {
-  return (
-    compareText(left.origin.rule, right.origin.rule) ||
-    compareText(left.origin.object, right.origin.object) ||
-    compareText(actionsKey(left.flow.actions), actionsKey(right.flow.actions))
-  );
-}
+const FLOWS: ClaimKind<DesiredFlow> = {
+  isSame: ({ flow: left }, { flow: right }) =>
+    left === right || (left.cookie === right.cookie && sameBehaviour(left, right)),
+  isCompatible: (left, right) => sameBehaviour(left.flow, right.flow),
+  contentOf: ({ flow }) => contentText(flow.actions),
+};
+const GROUPS: ClaimKind<DesiredGroup> = {
+  isSame: (left, right) => isDeepStrictEqual(left.group, right.group),
+  isCompatible: (left, right) => isDeepStrictEqual(left.group, right.group),
+  contentOf: ({ group }) => contentText(group),
+};
+const METERS: ClaimKind<DesiredMeter> = {
+  isSame: (left, right) => isDeepStrictEqual(left.meter, right.meter),
+  isCompatible: (left, right) => isDeepStrictEqual(left.meter, right.meter),
+  contentOf: ({ meter }) => contentText(meter),
+};
 
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
-function actionsKey(actions: readonly Action[]): string {
-  return JSON.stringify(actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+function contentText(content: unknown): string {
+  return JSON.stringify(content, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 }
 
 /** The book of one bridge, for its writer. */
 export class BridgeLedger implements BridgeBook {
   readonly host: string;
   readonly bridge: string;
-  readonly #installed = new Map<string, DesiredFlow>();
-  /** All claims of the keys that more than one claim stands for, in the fixed order. */
-  readonly #rivals = new Map<string, DesiredFlow[]>();
-  /** Keys touched since the last `takeChange`, and what they stood for before; null: nothing. */
-  #touched = new Map<string, DesiredFlow | null>();
+  readonly #flows = new ClaimTable<string, DesiredFlow>(FLOWS);
+  readonly #groups = new ClaimTable<number, DesiredGroup>(GROUPS);
+  readonly #meters = new ClaimTable<number, DesiredMeter>(METERS);
 
   constructor(host: string, bridge: string) {
     this.host = host;
@@ -96,84 +107,84 @@ export class BridgeLedger implements BridgeBook {
   }
 
   get size(): number {
-    return this.#installed.size;
+    return this.#flows.size;
   }
 
   get isTouched(): boolean {
-    return this.#touched.size > 0;
+    return this.#flows.isTouched || this.#groups.isTouched || this.#meters.isTouched;
   }
 
   flows(): IterableIterator<DesiredFlow> {
-    return this.#installed.values();
+    return this.#flows.values();
   }
 
   find(identity: FlowIdentity): DesiredFlow | undefined {
-    return this.#installed.get(flowKey(identity));
+    return this.#flows.get(flowKey(identity));
+  }
+
+  groups(): IterableIterator<DesiredGroup> {
+    return this.#groups.values();
+  }
+
+  findGroup(group: number): DesiredGroup | undefined {
+    return this.#groups.get(group);
+  }
+
+  meters(): IterableIterator<DesiredMeter> {
+    return this.#meters.values();
+  }
+
+  findMeter(meter: number): DesiredMeter | undefined {
+    return this.#meters.get(meter);
   }
 
   /** An owner wants this flow. */
   claim(key: string, desired: DesiredFlow): void {
-    const installed = this.#installed.get(key);
-    this.#touch(key, installed);
-    if (installed === undefined) {
-      this.#installed.set(key, desired);
-      return;
-    }
-    const rivals = this.#rivals.get(key) ?? [installed];
-    rivals.push(desired);
-    rivals.sort(compareRivals);
-    this.#rivals.set(key, rivals);
-    this.#installed.set(key, firstOf(rivals));
+    this.#flows.claim(key, desired);
   }
 
   /** An owner no longer wants this flow, which it claimed. */
   release(key: string, desired: DesiredFlow): void {
-    this.#touch(key, this.#installed.get(key));
-    const rivals = this.#rivals.get(key);
-    if (rivals === undefined) {
-      this.#installed.delete(key);
-      return;
-    }
-    rivals.splice(rivals.indexOf(desired), 1);
-    this.#installed.set(key, firstOf(rivals));
-    if (rivals.length === 1) this.#rivals.delete(key);
+    this.#flows.release(key, desired);
   }
 
-  /** What changed since this was last asked. */
-  takeChange(): BridgeChange {
-    const put: DesiredFlow[] = [];
-    const remove: DesiredFlow[] = [];
-    for (const [key, before] of this.#touched) {
-      const after = this.#installed.get(key);
-      if (after === undefined) {
-        if (before !== null) remove.push(before);
-      } else if (before === null || !sameFlow(before.flow, after.flow)) put.push(after);
-    }
-    this.#touched = new Map();
-    return { host: this.host, bridge: this.bridge, put, remove };
+  claimGroup(desired: DesiredGroup): void {
+    this.#groups.claim(desired.group.group, desired);
+  }
+
+  releaseGroup(desired: DesiredGroup): void {
+    this.#groups.release(desired.group.group, desired);
+  }
+
+  claimMeter(desired: DesiredMeter): void {
+    this.#meters.claim(desired.meter.meter, desired);
+  }
+
+  releaseMeter(desired: DesiredMeter): void {
+    this.#meters.release(desired.meter.meter, desired);
+  }
+
+  /** What changed since this was last asked; undefined: nothing that a switch would see. */
+  takeChange(): BridgeChange | undefined {
+    const flows = this.#flows.takeChange();
+    const groups = this.#groups.takeChange();
+    const meters = this.#meters.takeChange();
+    const isChanged = [flows, groups, meters].some(({ put, remove }) => put.length > 0 || remove.length > 0);
+    if (!isChanged) return undefined;
+    return {
+      host: this.host,
+      bridge: this.bridge,
+      ...flows,
+      ...(groups.put.length > 0 && { putGroups: groups.put }),
+      ...(groups.remove.length > 0 && { removeGroups: groups.remove }),
+      ...(meters.put.length > 0 && { putMeters: meters.put }),
+      ...(meters.remove.length > 0 && { removeMeters: meters.remove }),
+    };
   }
 
   conflicts(): readonly Conflict[] {
-    const conflicts: Conflict[] = [];
-    for (const rivals of this.#rivals.values()) {
-      const installed = firstOf(rivals);
-      const refused = rivals.filter((rival) => !sameBehaviour(rival.flow, installed.flow));
-      if (refused.length > 0) conflicts.push({ host: this.host, bridge: this.bridge, installed, refused });
-    }
-    return conflicts;
+    const { host, bridge } = this;
+    const contests = [...this.#flows.contests(), ...this.#groups.contests(), ...this.#meters.contests()];
+    return contests.map((contest) => ({ host, bridge, ...contest }));
   }
-
-  #touch(key: string, installed: DesiredFlow | undefined): void {
-    if (!this.#touched.has(key)) this.#touched.set(key, installed ?? null);
-  }
-}
-
-function firstOf(rivals: readonly DesiredFlow[]): DesiredFlow {
-  const first = rivals[0];
-  invariant(first !== undefined, 'A contested key has a claim.');
-  return first;
-}
-
-function sameFlow(left: Flow, right: Flow): boolean {
-  return left === right || (left.cookie === right.cookie && sameBehaviour(left, right));
 }

@@ -10,15 +10,19 @@
  */
 import { flowKey } from '../flow/match.ts';
 import { invariant } from '../lib/errors.ts';
-import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
 
-/** Flows of one bridge. */
+/** Flows of one bridge, and the groups and meters that they name. */
 export interface Placement {
   readonly host: string;
   readonly bridge: string;
   readonly flows: readonly DesiredFlow[];
+  /** Default: none. */
+  readonly groups?: readonly DesiredGroup[];
+  /** Default: none. */
+  readonly meters?: readonly DesiredMeter[];
 }
 
 /** What a render sees: facts, and a way to say which owners are below. */
@@ -84,7 +88,7 @@ export class Engine {
     for (const ledger of this.#ledgers.values()) {
       if (!ledger.isTouched) continue;
       const change = ledger.takeChange();
-      if (change.put.length > 0 || change.remove.length > 0) changes.push(change);
+      if (change !== undefined) changes.push(change);
       conflicts.push(...ledger.conflicts());
     }
     return { changes, conflicts, rendered };
@@ -120,11 +124,11 @@ export class Engine {
   }
 }
 
-/** Flows of an owner as they stand in a book. */
+/** Flows, groups and meters of an owner as they stand in a book. */
 interface Claim {
   readonly ledger: BridgeLedger;
   readonly keys: readonly string[];
-  readonly flows: readonly DesiredFlow[];
+  readonly placement: Placement;
 }
 
 const NOTHING: readonly never[] = [];
@@ -229,23 +233,27 @@ class Owner implements Reader, View {
   }
 
   #place(placements: readonly Placement[]): void {
-    for (const { ledger, keys, flows } of this.#claims) {
+    for (const { ledger, keys, placement } of this.#claims) {
       keys.forEach((key, index) => {
-        const desired = flows[index];
+        const desired = placement.flows[index];
         if (desired !== undefined) ledger.release(key, desired);
       });
+      for (const desired of placement.groups ?? NOTHING) ledger.releaseGroup(desired);
+      for (const desired of placement.meters ?? NOTHING) ledger.releaseMeter(desired);
     }
     this.#claims = placements.length === 0 ? NOTHING : placements.map((placement) => this.#claim(placement));
   }
 
-  #claim({ host, bridge, flows }: Placement): Claim {
-    const ledger = this.#engine.ledger(host, bridge);
-    const keys = flows.map((desired) => {
+  #claim(placement: Placement): Claim {
+    const ledger = this.#engine.ledger(placement.host, placement.bridge);
+    const keys = placement.flows.map((desired) => {
       const key = flatten(flowKey(desired.flow));
       ledger.claim(key, desired);
       return key;
     });
-    return { ledger, keys, flows };
+    for (const desired of placement.groups ?? NOTHING) ledger.claimGroup(desired);
+    for (const desired of placement.meters ?? NOTHING) ledger.claimMeter(desired);
+    return { ledger, keys, placement };
   }
 
   #remember(source: Readable): void {

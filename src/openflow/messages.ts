@@ -4,9 +4,13 @@
  */
 import type { Action } from '../flow/action.ts';
 import type { Flow, Match } from '../flow/flow.ts';
+import type { Group } from '../flow/group.ts';
+import type { Meter } from '../flow/meter.ts';
 import type { Ip } from '../lib/addresses.ts';
 import type { MultipartReply, MultipartRequest } from './multipart.ts';
 
+export { type Bucket, GROUP_TYPES, type Group, type GroupType } from '../flow/group.ts';
+export { METER_CONTROLLER, METER_FLAGS, type Meter, type MeterBand } from '../flow/meter.ts';
 export type * from './multipart.ts';
 
 /** "No buffer": the packet travels in the message. OVS never buffers. */
@@ -16,14 +20,11 @@ export const GROUP_ANY = 0xffffffff;
 export const GROUP_ALL = 0xfffffffc;
 export const TABLE_ALL = 0xff;
 export const METER_ALL = 0xffffffff;
-/** The meter through which packets to the controller pass (OFPM_CONTROLLER). */
-export const METER_CONTROLLER = 0xfffffffd;
 
 /** OpenFlow 1.3.5 §7.3.4.1 */
 export const FLOW_MOD_COMMANDS = { add: 0, modify: 1, modifyStrict: 2, delete: 3, deleteStrict: 4 } as const;
 /** OpenFlow 1.3.5 §7.3.4.2 and §7.3.4.3 */
 export const GROUP_MOD_COMMANDS = { add: 0, modify: 1, delete: 2 } as const;
-export const GROUP_TYPES = { all: 0, select: 1, indirect: 2, fastFailover: 3 } as const;
 export const METER_MOD_COMMANDS = { add: 0, modify: 1, delete: 2 } as const;
 /** OpenFlow 1.3.5 §7.4.1, §7.4.2, §7.4.3 */
 export const PACKET_IN_REASONS = {
@@ -34,7 +35,13 @@ export const PACKET_IN_REASONS = {
   group: 4,
   packetOut: 5,
 } as const;
-export const FLOW_REMOVED_REASONS = { idleTimeout: 0, hardTimeout: 1, delete: 2, groupDelete: 3 } as const;
+export const FLOW_REMOVED_REASONS = {
+  idleTimeout: 0,
+  hardTimeout: 1,
+  delete: 2,
+  groupDelete: 3,
+  meterDelete: 4,
+} as const;
 export const PORT_STATUS_REASONS = { add: 0, delete: 1, modify: 2 } as const;
 /** OpenFlow 1.3.5 §7.3.9 */
 export const ROLES = { noChange: 0, equal: 1, master: 2, slave: 3 } as const;
@@ -60,7 +67,6 @@ export const FLOW_MONITOR_FLAGS = { initial: 1, add: 2, delete: 4, modify: 8, ac
 
 export type FlowModCommand = keyof typeof FLOW_MOD_COMMANDS;
 export type GroupModCommand = keyof typeof GROUP_MOD_COMMANDS;
-export type GroupType = keyof typeof GROUP_TYPES;
 export type MeterModCommand = keyof typeof METER_MOD_COMMANDS;
 export type Role = keyof typeof ROLES;
 export type BundleControl = keyof typeof BUNDLE_CONTROLS;
@@ -80,40 +86,6 @@ export interface Port {
   readonly peer: number;
   readonly currentSpeedKbps: number;
   readonly maxSpeedKbps: number;
-}
-
-/**
- * A bucket of a group. `unknown` says why its actions could not be read (an action that we do not know); `actions` is
- * then empty.
- */
-export interface Bucket {
-  readonly weight: number;
-  readonly watchPort: number;
-  readonly watchGroup: number;
-  readonly actions: readonly Action[];
-  readonly unknown?: string;
-}
-
-export interface Group {
-  readonly group: number;
-  readonly groupType: GroupType;
-  readonly buckets: readonly Bucket[];
-}
-
-/** A meter band; rates in kbit/s or packets/s as the meter's flags say. */
-export type MeterBand =
-  | { readonly type: 'drop'; readonly rate: number; readonly burstSize: number }
-  | { readonly type: 'dscpRemark'; readonly rate: number; readonly burstSize: number; readonly precedenceLevel: number }
-  | { readonly type: 'experimenter'; readonly rate: number; readonly burstSize: number; readonly experimenter: number };
-
-/** OFPMF_* (OpenFlow 1.3.5 §7.3.4.4) */
-export const METER_FLAGS = { kbps: 1, pktps: 2, burst: 4, stats: 8 } as const;
-
-export interface Meter {
-  readonly meter: number;
-  /** Bits of METER_FLAGS. */
-  readonly flags: number;
-  readonly bands: readonly MeterBand[];
 }
 
 /** Masks of reasons (1 << reason) that this connection wants: as master or equal, and as slave. */

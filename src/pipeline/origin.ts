@@ -1,8 +1,10 @@
 /**
- * Why a flow exists. Every flow that a rule makes carries its origin, and from there go `heddle explain`, conflicts, and the
- * log line of a flow that a switch refused.
+ * Why a flow, a group or a meter exists. Every one that a rule makes carries its origin, and from there go `heddle explain`,
+ * conflicts, and the log line of what a switch refused.
  */
 import type { Flow } from '../flow/flow.ts';
+import type { Group } from '../flow/group.ts';
+import type { Meter } from '../flow/meter.ts';
 
 /** The rule that made a flow and the topology object it was made for. */
 export interface Origin {
@@ -16,5 +18,17 @@ export interface Origin {
 
 export interface DesiredFlow {
   readonly flow: Flow;
+  readonly origin: Origin;
+}
+
+/** A group stands on the bridge before the flows that name it, and after them. */
+export interface DesiredGroup {
+  readonly group: Group;
+  readonly origin: Origin;
+}
+
+/** Likewise. */
+export interface DesiredMeter {
+  readonly meter: Meter;
   readonly origin: Origin;
 }

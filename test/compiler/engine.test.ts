@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { Engine, owner, type Placement } from '../../src/compiler/engine.ts';
 import { Collections, Facts, sameMeaning } from '../../src/compiler/facts.ts';
 import type { Action } from '../../src/flow/action.ts';
-import type { DesiredFlow } from '../../src/pipeline/origin.ts';
+import { PORT } from '../../src/flow/flow.ts';
+import { METER_FLAGS } from '../../src/flow/meter.ts';
+import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../../src/pipeline/origin.ts';
 
 const out = (port: number): readonly Action[] => [{ type: 'output', port }];
 
@@ -127,6 +129,61 @@ describe('two owners of one flow', () => {
     settings.set('1', []);
     expect(engine.pass().changes).toMatchObject([{ put: [], remove: [{ origin: { rule: 'z' } }] }]);
     expect(engine.book('h', 'b')?.size).toBe(0);
+  });
+});
+
+describe('groups and meters', () => {
+  const meter = (rate: number, object = 'host h'): DesiredMeter => ({
+    meter: { meter: 3, flags: METER_FLAGS.pktps, bands: [{ type: 'drop', rate, burstSize: 0 }] },
+    origin: { rule: 'limits', object },
+  });
+  const group = (...ports: number[]): DesiredGroup => ({
+    group: {
+      group: 9,
+      groupType: 'select',
+      buckets: ports.map((port) => ({ weight: 1, watchPort: PORT.any, watchGroup: PORT.any, actions: out(port) })),
+    },
+    origin: { rule: 'gateways', object: 'router r' },
+  });
+  const settings = new Facts<{ readonly meters: DesiredMeter[]; readonly groups: DesiredGroup[] }>(sameMeaning);
+  const claimant = owner('claimant', (view, name) => [
+    { host: 'h', bridge: 'b', flows: [], ...view.read(settings.at(name)) },
+  ]);
+  const engine = new Engine(
+    owner('root', (view) => {
+      for (const name of ['1', '2']) view.child(claimant(name));
+      return [];
+    })(),
+  );
+
+  test('come, change and go with their owners, each as the least change', () => {
+    settings.set('1', { meters: [meter(100)], groups: [group(1, 2)] });
+    expect(engine.pass().changes).toEqual([
+      { host: 'h', bridge: 'b', put: [], remove: [], putMeters: [meter(100)], putGroups: [group(1, 2)] },
+    ]);
+    expect(engine.book('h', 'b')?.findMeter(3)).toEqual(meter(100));
+    settings.set('1', { meters: [meter(100)], groups: [group(1)] });
+    expect(engine.pass().changes).toEqual([{ host: 'h', bridge: 'b', put: [], remove: [], putGroups: [group(1)] }]);
+    engine.invalidateAll();
+    expect(engine.pass().changes).toEqual([]);
+    settings.set('1', undefined);
+    expect(engine.pass().changes).toEqual([
+      { host: 'h', bridge: 'b', put: [], remove: [], removeMeters: [meter(100)], removeGroups: [group(1)] },
+    ]);
+    expect([...(engine.book('h', 'b')?.groups() ?? [])]).toEqual([]);
+  });
+
+  test('are shared when they are the same, and conflict when they are not', () => {
+    settings.set('1', { meters: [meter(100)], groups: [] });
+    settings.set('2', { meters: [meter(100, 'host other')], groups: [] });
+    expect(engine.pass()).toMatchObject({ changes: [{ putMeters: [meter(100)] }], conflicts: [] });
+    settings.set('2', { meters: [meter(50, 'host other')], groups: [] });
+    expect(engine.pass()).toMatchObject({
+      changes: [],
+      conflicts: [{ installed: meter(100), refused: [meter(50, 'host other')] }],
+    });
+    settings.set('1', undefined);
+    expect(engine.pass()).toMatchObject({ changes: [{ putMeters: [meter(50, 'host other')] }], conflicts: [] });
   });
 });
 

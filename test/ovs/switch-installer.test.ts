@@ -94,7 +94,8 @@ function edit(put: readonly DesiredFlow[], remove: readonly DesiredFlow[] = []):
     book.claim(flowKey(one.flow), one);
   }
   generation += 1;
-  installer.apply(book.takeChange(), generation);
+  const change = book.takeChange();
+  if (change !== undefined) installer.apply(change, generation);
 }
 
 /** ovs-ofctl's own comparison of the switch with our text, both ways; and the exact set as text. */

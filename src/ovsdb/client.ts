@@ -197,7 +197,7 @@ export class OvsdbClient<M = AnyRows, const S extends Selection<M> = Selection<M
         this.#dial(effect.targetIndex);
         return undefined;
       case 'hangUp':
-        this.#connection?.close();
+        this.#connection?.close(this.#state.error);
         return undefined;
       case 'send':
         this.#connection?.send(effect.message);

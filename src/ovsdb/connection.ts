@@ -5,6 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type Endpoint, endpointText, type TlsMaterial } from '../lib/endpoint.ts';
+import { LIMITS } from '../lib/limits.ts';
 import { OvsdbError } from './errors.ts';
 import { JsonScanner } from './json-scanner.ts';
 import type { OvsdbLimits } from './limits.ts';
@@ -77,11 +78,21 @@ export class Connection {
     this.close(new OvsdbError('SEND_BUFFER_FULL', `The peer leaves ${this.#socket.writableLength} bytes unread.`));
   }
 
-  /** Drop the connection; `onClosed` follows. */
+  /**
+   * End the connection; `onClosed` follows. Without an error the peer is told properly, if it listens: over TLS an end
+   * without a goodbye looks like an attack.
+   */
   close(error?: OvsdbError): void {
     this.#error ??= error;
+    const isPolite = error === undefined && !this.#isClosing && !this.#socket.connecting;
     this.#isClosing = true;
-    this.#socket.destroy();
+    if (!isPolite) {
+      this.#socket.destroy();
+      return;
+    }
+    const timer = setTimeout(() => this.#socket.destroy(), LIMITS.lingerMs);
+    this.#socket.once('close', () => clearTimeout(timer));
+    this.#socket.destroySoon();
   }
 
   #onData(chunk: Buffer): void {

@@ -1,3 +1,7 @@
+/**
+ * The OVSDB client against a real ovsdb-server: its replica beside `ovsdb-client dump`, its transactions beside ovs-vsctl, through
+ * restarts, removed databases and servers of older ways.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type ClientState,

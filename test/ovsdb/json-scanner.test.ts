@@ -1,3 +1,6 @@
+/**
+ * Framing: every vector in every cut, and whatever is no message.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OvsdbError } from '../../src/ovsdb/errors.ts';

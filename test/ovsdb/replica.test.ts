@@ -1,3 +1,6 @@
+/**
+ * The replica against a second, simple model of a database, which writes its updates as RFC 7047 and ovsdb-server(7) say.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../src/lib/errors.ts';

@@ -1,3 +1,6 @@
+/**
+ * JSON-RPC messages: what is one, what is none.
+ */
 import { describe, expect, test } from 'vitest';
 import { OvsdbError } from '../../src/ovsdb/errors.ts';
 import { decodeMessage, echoReply, encodeMessage, type RpcMessage } from '../../src/ovsdb/rpc.ts';

@@ -1,3 +1,6 @@
+/**
+ * Schemas: the generated model is fresh, what is malformed is refused, and what is kept of an older server.
+ */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { GENERATED_FILE, generateModel, INSTALLED_SCHEMA } from '../../scripts/generate-ovsdb-model.ts';

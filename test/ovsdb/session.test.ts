@@ -1,3 +1,7 @@
+/**
+ * The session machine under a clock that is set by hand: events in, one line for each effect out.
+ */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OvsdbError } from '../../src/ovsdb/errors.ts';
 import { OVSDB_LIMITS, type OvsdbLimits } from '../../src/ovsdb/limits.ts';
@@ -496,4 +500,36 @@ describe('transactions', () => {
     expect(nextTickMs(other.state)).toBeUndefined();
     expect(other.do({ type: 'transact', token: 2, operations: [] })).toEqual(['notTransacted 2 CLOSED']);
   });
+});
+
+test('whatever a peer says, in whatever order: no exception, and no way out but hanging up', () => {
+  const json = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom<unknown>(SCHEMA, TXN_1, 'rows-1', 'server', {}, [], serverRow({ name: 'X' })),
+  );
+  const messages: fc.Arbitrary<RpcMessage> = fc.oneof(
+    fc.record({ kind: fc.constant('reply' as const), id: fc.nat(8), result: json, error: fc.constant(null) }),
+    fc.record({ kind: fc.constant('reply' as const), id: json, result: fc.constant(null), error: json }),
+    fc.record({
+      kind: fc.constant('notification' as const),
+      method: fc.constantFrom('update', 'update2', 'update3', 'monitor_canceled', 'x'),
+      params: fc.array(json, { maxLength: 3 }),
+    }),
+    fc.record({ kind: fc.constant('request' as const), id: json, method: fc.string(), params: fc.array(json) }),
+  );
+  fc.assert(
+    fc.property(fc.nat(4), fc.array(messages, { maxLength: 10 }), (known, said) => {
+      const machine = new Machine();
+      machine.do({ type: 'start' });
+      machine.do({ type: 'connected' });
+      // Some steps of a good handshake first, so that every step is met by nonsense.
+      const good = [{}, serverRow({ name: 'X' }), {}, SCHEMA, [false, TXN_1, {}]];
+      good.slice(0, known).forEach((result, i) => {
+        machine.reply(i + 1, result);
+      });
+      for (const message of said) machine.gets(message);
+      expect(['handshake', 'live', 'closing']).toContain(machine.state.phase);
+    }),
+    { numRuns: 2000 },
+  );
 });

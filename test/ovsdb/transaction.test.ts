@@ -1,3 +1,6 @@
+/**
+ * Transactions: the operations that go out, and what the answers mean.
+ */
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../src/lib/errors.ts';
 import { OvsdbError } from '../../src/ovsdb/errors.ts';

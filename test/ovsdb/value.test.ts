@@ -1,3 +1,6 @@
+/**
+ * Values, defaults and differences, as RFC 7047 and ovsdb-server(7) write them.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../src/lib/errors.ts';

@@ -1,6 +1,6 @@
 /**
- * heddle as a process of its own, as people run it: bin/heddle.js in the lab's controller namespace, asked through its
- * control socket, ended by a signal. Serves the demo and the tests under test/netns/.
+ * heddle as a process of its own, as people run it: bin/heddle.js, asked through its control socket, ended by a signal. Serves
+ * the demo, and the tests under test/netns/ and test/ovs/.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -15,7 +15,8 @@ const HEDDLE = join(dirname(dirname(import.meta.dirname)), 'bin', 'heddle.js');
 const COMPLAINTS = ['warn', 'error', 'fatal'];
 
 export interface HeddleOptions {
-  readonly namespace: Namespace;
+  /** Default: where this process is. */
+  readonly namespace?: Namespace;
   /** The topology file. */
   readonly file: string;
   /** Where bridges connect: `tcp:100.99.0.1:6653`. */
@@ -56,7 +57,8 @@ export class HeddleProcess {
     const logFile = join(options.directory, 'heddle.log');
     const where = ['--listen', options.listen, '--control', control, '--state', join(options.directory, 'state')];
     const args = ['run', options.file, ...where, ...(options.args ?? [])];
-    const [program = '', ...rest] = options.namespace.command([process.execPath, HEDDLE, ...args]);
+    const command = [process.execPath, HEDDLE, ...args];
+    const [program = '', ...rest] = options.namespace?.command(command) ?? command;
     // Its words go to a file and not through us, so that they outlive us where it does.
     const log = openSync(logFile, 'a');
     const child = spawn(program, rest, { stdio: ['ignore', log, log], detached: options.kept ?? false });

@@ -1,12 +1,8 @@
 /** `heddle doctor FILE`: looks at every host of a topology and says what is wrong and what to do. Changes nothing. */
-import { diagnose, EXAMINED, type Examination, type Finding, type Severity } from '../controller/diagnose.ts';
-import { viewSwitch } from '../controller/switch-view.ts';
+import { diagnose, type Finding, type Severity } from '../controller/diagnose.ts';
+import { examine } from '../controller/examine.ts';
 import { readTopologyFile } from '../controller/topology-file.ts';
-import type { TlsMaterial } from '../lib/endpoint.ts';
-import { LIMITS } from '../lib/limits.ts';
-import { OPEN_VSWITCH, OvsdbClient } from '../ovsdb/index.ts';
 import { formatTopologyError } from '../topology/error.ts';
-import type { Host } from '../topology/model.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import { formatJson, formatTable, paint, plural, type Style, type Terminal } from './output.ts';
 import { readTls, type TlsOptions } from './tls.ts';
@@ -31,40 +27,6 @@ export async function doctor(file: string, options: DoctorOptions, terminal: Ter
   if (options.json) terminal.out(formatJson(findings));
   else print(findings, terminal);
   return findings.some(({ severity }) => severity !== 'note') ? EXIT.finding : EXIT.success;
-}
-
-/** One look at a host's OVSDB, within `LIMITS.doctorTimeoutMs`. */
-function examine(host: Host, tls: TlsMaterial | undefined): Promise<Examination> {
-  return new Promise((resolve) => {
-    const finish = (examination: Examination): void => {
-      clearTimeout(timer);
-      client.close();
-      resolve(examination);
-    };
-    const client = new OvsdbClient({
-      target: host.ovsdb,
-      ...(tls && { tls }),
-      model: OPEN_VSWITCH,
-      tables: EXAMINED,
-      onDelta: () => {
-        const { replica } = client;
-        const interfaces = replica.table('Interface');
-        const view = viewSwitch({
-          Open_vSwitch: replica.table('Open_vSwitch'),
-          Bridge: replica.table('Bridge'),
-          Port: replica.table('Port'),
-          Interface: interfaces,
-          Controller: replica.table('Controller'),
-        });
-        finish({ reached: true, view, interfaces: [...interfaces.values()] });
-      },
-    });
-    const timer = setTimeout(() => {
-      const { error } = client.state;
-      finish({ reached: false, reason: error?.message ?? `no answer in ${LIMITS.doctorTimeoutMs} ms` });
-    }, LIMITS.doctorTimeoutMs);
-    client.start();
-  });
 }
 
 function print(findings: readonly Finding[], terminal: Terminal): void {

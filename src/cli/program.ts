@@ -115,6 +115,35 @@ function addOffline(program: Command, terminal: Terminal, finish: (status: ExitS
     .addHelpText('after', example('heddle flows topology.yaml --host node1 --bridge br-tun --explain'))
     .action(async (file, options) => finish(await (await import('./flows.ts')).flows(file, options, terminal)));
   program
+    .command('diff')
+    .description('computed flows against those on a switch: missing, foreign, different, each with its origin')
+    .argument('[file]', 'topology, YAML or JSON: heddle looks for itself; none with --live')
+    .option('--live', 'what the running controller holds, against what it finds')
+    .option('--host <host>', 'the host to look at')
+    .option('--bridge <bridge>', 'this bridge alone')
+    .option('--watch', 'go on looking, and tell when the difference changes')
+    .option('--names', 'ports by name instead of number')
+    .option('--state <dir>', 'the state directory of the controller of this site')
+    .addOption(control())
+    .addOption(privateKey())
+    .addOption(certificate())
+    .addOption(caCert())
+    .addOption(json())
+    .addHelpText('after', example('heddle diff --live --host node1 --watch'))
+    .action(async (file, options) => finish(await (await import('./diff.ts')).diff(file, options, terminal)));
+  program
+    .command('plan')
+    .description('the flow-mods, by host and bridge, that going from one file to another would cause; nothing is sent')
+    .argument('<old>', 'topology in force')
+    .argument('<new>', 'topology to come')
+    .option('--host <host>', 'this host alone')
+    .option('--bridge <bridge>', 'this bridge alone')
+    .addOption(json())
+    .addHelpText('after', example('heddle plan topology.yaml topology.new.yaml'))
+    .action(async (before, after, options) =>
+      finish(await (await import('./plan.ts')).plan(before, after, options, terminal)),
+    );
+  program
     .command('doctor')
     .description('look at the hosts of a topology: versions, datapaths, bridges, MTUs, peers; say what to do')
     .argument('<file>', 'topology, YAML or JSON')

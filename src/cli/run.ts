@@ -4,6 +4,7 @@
  */
 import { type ControlHandlers, defaultControlPath, serveControl } from '../controller/control-socket.ts';
 import { Controller } from '../controller/controller.ts';
+import { liveDifference } from '../controller/live-difference.ts';
 import { liveFlows } from '../controller/live-flows.ts';
 import { defaultStateDirectory } from '../controller/state-store.ts';
 import { readStatus, type TopologyStatus } from '../controller/status.ts';
@@ -113,6 +114,7 @@ function handlersOf(controller: Controller, source: TopologySource): ControlHand
   return {
     status: () => readStatus(controller, source.status),
     flows: (params) => liveFlows(controller, params),
+    diff: (params) => liveDifference(controller, params),
   };
 }
 

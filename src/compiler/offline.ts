@@ -3,7 +3,7 @@
  * else asks "what if". The same compiler as always; only the facts are made up.
  */
 import type { Host, Topology } from '../topology/model.ts';
-import { type BridgeBook, Compiler, type HostFacts } from './compiler.ts';
+import { type BridgeBook, type BridgeChange, Compiler, type HostFacts } from './compiler.ts';
 import { allocateLocalVlans, integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from './names.ts';
 import { hasTunnelBridge } from './site.ts';
 
@@ -34,71 +34,93 @@ export interface OfflineResult {
  * over each host's networks in order of id. Throws LocalVlanError.
  */
 export function compileOffline(topology: Topology, options: OfflineOptions = {}): OfflineResult {
-  const compiler = new Compiler();
-  compiler.setTopology(topology);
-  for (const [host, mac] of options.hostMacs ?? []) compiler.setHostMac(host, mac);
-  for (const port of topology.ports.values()) compiler.setPortLocation(port.id, port.host);
-  const names = new Map<string, HostNames>();
-  for (const host of topology.hosts.values()) {
-    if (options.host !== undefined && options.host !== host.name) continue;
-    const { facts, portNames } = imagine(topology, host, compiler);
-    compiler.setHostFacts(host.name, facts);
-    names.set(host.name, portNames);
-  }
-  compiler.pass();
+  const site = new OfflineSite();
+  site.take(topology, options);
+  const { compiler } = site;
   const bridges: OfflineBridge[] = [];
-  for (const [host, byBridge] of names) {
-    for (const [bridge, portNames] of byBridge) {
-      const book = compiler.book(host, bridge);
-      if (book !== undefined) bridges.push({ host, bridge, book, portNames });
-    }
+  for (const { host, bridge, portNames } of site.bridges) {
+    const book = compiler.book(host, bridge);
+    if (book !== undefined) bridges.push({ host, bridge, book, portNames });
   }
   return { bridges, compiler };
 }
 
-type HostNames = Map<string, ReadonlyMap<number, string>>;
+/**
+ * A site without switches that lives through changes of its topology: what was given an ofport or a local VLAN keeps it, as on
+ * a real host. Serves `heddle plan`.
+ */
+export class OfflineSite {
+  readonly compiler = new Compiler();
+  readonly #hosts = new Map<string, ImaginedHost>();
+
+  /** Each bridge with its made-up ofports, by host. */
+  get bridges(): readonly { host: string; bridge: string; portNames: ReadonlyMap<number, string> }[] {
+    return [...this.#hosts].flatMap(([host, { bridges }]) =>
+      [...bridges].map(([bridge, { names }]) => ({ host, bridge, portNames: names })),
+    );
+  }
+
+  /** Take in a topology; gives what it changes. Throws LocalVlanError. */
+  take(topology: Topology, options: OfflineOptions = {}): readonly BridgeChange[] {
+    const { compiler } = this;
+    compiler.setTopology(topology);
+    for (const [host, mac] of options.hostMacs ?? []) compiler.setHostMac(host, mac);
+    for (const port of topology.ports.values()) compiler.setPortLocation(port.id, port.host);
+    for (const host of topology.hosts.values()) {
+      if (options.host !== undefined && options.host !== host.name) continue;
+      const imagined = this.#hosts.get(host.name) ?? { bridges: new Map(), localVlans: new Map() };
+      this.#hosts.set(host.name, imagined);
+      compiler.setHostFacts(host.name, imagine(topology, host, compiler, imagined));
+    }
+    return compiler.pass().changes;
+  }
+}
+
+interface ImaginedHost {
+  readonly bridges: Map<string, Numbering>;
+  localVlans: ReadonlyMap<string, number>;
+}
 
 /** The switch as it would be. */
-function imagine(topology: Topology, host: Host, compiler: Compiler): { facts: HostFacts; portNames: HostNames } {
-  const integration = new Numbering();
-  const tunnel = new Numbering();
-  const portNames: HostNames = new Map([[host.bridges.integration, integration.names]]);
-  const hasTunnels = hasTunnelBridge(host);
-  const patchTun = hasTunnels ? { patchTun: integration.add(PATCH_TUN) } : {};
-  const physicalBridges = [...new Set(host.bridgeMappings.values())].sort();
-  const patchPhys = new Map(physicalBridges.map((bridge) => [bridge, integration.add(integrationPatchName(bridge))]));
-  const local = [...topology.ports.values()].filter((port) => port.host === host.name);
-  const ports = new Map(local.map(({ id }) => [id, { ofport: integration.add(id), name: id }]));
-  const localVlans = allocateLocalVlans(compiler.site.networksOn(host.name), new Map());
-  const physical = new Map<string, { patchInt: number }>();
-  const facts: HostFacts = {
-    localVlans,
-    integration: { ...patchTun, patchPhys, ports, deadPorts: [] },
-    ...(hasTunnels ? { tunnel: imagineTunnels(host, compiler, tunnel) } : {}),
-    physical,
+function imagine(topology: Topology, host: Host, compiler: Compiler, imagined: ImaginedHost): HostFacts {
+  const numberingOf = (bridge: string): Numbering => {
+    const numbering = imagined.bridges.get(bridge) ?? new Numbering();
+    imagined.bridges.set(bridge, numbering);
+    return numbering;
   };
-  if (hasTunnels) portNames.set(host.bridges.tunnel, tunnel.names);
-  for (const bridge of physicalBridges) {
-    const numbering = new Numbering();
-    physical.set(bridge, { patchInt: numbering.add(physicalPatchName(bridge)) });
-    portNames.set(bridge, numbering.names);
-  }
-  return { facts, portNames };
+  const integration = numberingOf(host.bridges.integration);
+  const hasTunnels = hasTunnelBridge(host);
+  const patchTun = hasTunnels ? { patchTun: integration.of(PATCH_TUN) } : {};
+  const physicalBridges = [...new Set(host.bridgeMappings.values())].sort();
+  const patchPhys = new Map(physicalBridges.map((bridge) => [bridge, integration.of(integrationPatchName(bridge))]));
+  const local = [...topology.ports.values()].filter((port) => port.host === host.name);
+  const ports = new Map(local.map(({ id }) => [id, { ofport: integration.of(id), name: id }]));
+  imagined.localVlans = allocateLocalVlans(compiler.site.networksOn(host.name), imagined.localVlans);
+  const { localVlans } = imagined;
+  const tunnel = hasTunnels ? { tunnel: imagineTunnels(host, compiler, numberingOf(host.bridges.tunnel)) } : {};
+  const physical = new Map(
+    physicalBridges.map((bridge) => [bridge, { patchInt: numberingOf(bridge).of(physicalPatchName(bridge)) }]),
+  );
+  return { localVlans, integration: { ...patchTun, patchPhys, ports, deadPorts: [] }, ...tunnel, physical };
 }
 
 function imagineTunnels(host: Host, compiler: Compiler, numbering: Numbering): NonNullable<HostFacts['tunnel']> {
-  const patchInt = numbering.add(PATCH_INT);
+  const patchInt = numbering.of(PATCH_INT);
   const needs = compiler.site.tunnelsOf(host.name);
-  return { patchInt, tunnels: new Map(needs.map(({ key, portName }) => [key, numbering.add(portName)])) };
+  return { patchInt, tunnels: new Map(needs.map(({ key, portName }) => [key, numbering.of(portName)])) };
 }
 
-/** Ofports from 1, and the names that they were given for. */
+/** Ofports from 1, and the names that they were given for; a name keeps its number. */
 class Numbering {
   readonly names = new Map<number, string>();
+  readonly #numbers = new Map<string, number>();
 
-  add(name: string): number {
+  of(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
     const ofport = this.names.size + 1;
     this.names.set(ofport, name);
+    this.#numbers.set(name, ofport);
     return ofport;
   }
 }

@@ -3,7 +3,9 @@ import type { DesiredFlow, Origin } from '../compiler/compiler.ts';
 import type { Flow } from '../flow/flow.ts';
 import { formatFlow } from '../flow/format.ts';
 import { HeddleError } from '../lib/errors.ts';
+import type { ControlParams } from './control-socket.ts';
 import type { Controller } from './controller.ts';
+import type { HostAgent } from './host-agent.ts';
 import { bridgesOf } from './wanted.ts';
 
 /** Of one bridge. */
@@ -22,8 +24,23 @@ export interface LiveFlow {
 }
 
 /** Params: `host`, and optionally `bridge`. Throws NO_HOST, NO_BRIDGE. */
-export function liveFlows(controller: Controller, params: Readonly<Record<string, unknown>>): readonly LiveBridge[] {
-  const { host: name, bridge } = params;
+export function liveFlows(controller: Controller, params: ControlParams): readonly LiveBridge[] {
+  const { agent, bridges } = chooseBridges(controller, params);
+  return bridges.map((bridge) => ({
+    host: agent.name,
+    bridge,
+    portNames: portNamesOf(agent, bridge),
+    flows: [...(controller.compiler.book(agent.name, bridge)?.flows() ?? [])].map((desired) =>
+      liveFlow(controller, desired),
+    ),
+  }));
+}
+
+/** The host of `params`, and the one bridge of it that they name, or all. Throws NO_HOST, NO_BRIDGE. */
+export function chooseBridges(
+  controller: Controller,
+  { host: name, bridge }: ControlParams,
+): { readonly agent: HostAgent; readonly bridges: readonly string[] } {
   const agent = controller.agents.get(String(name));
   if (agent === undefined) {
     const known = [...controller.agents.keys()].join(', ');
@@ -33,18 +50,14 @@ export function liveFlows(controller: Controller, params: Readonly<Record<string
   if (bridge !== undefined && !bridges.includes(String(bridge))) {
     throw new HeddleError('NO_BRIDGE', `host ${name} has no bridge "${bridge}"; it has: ${bridges.join(', ')}`);
   }
-  return bridges
-    .filter((candidate) => bridge === undefined || candidate === bridge)
-    .map((candidate) => ({
-      host: agent.name,
-      bridge: candidate,
-      portNames: [...(agent.view?.bridges.get(candidate)?.ports ?? [])].flatMap(([portName, { ofport }]) =>
-        ofport === undefined ? [] : [[ofport, portName] as const],
-      ),
-      flows: [...(controller.compiler.book(agent.name, candidate)?.flows() ?? [])].map((desired) =>
-        liveFlow(controller, desired),
-      ),
-    }));
+  return { agent, bridges: bridges.filter((candidate) => bridge === undefined || candidate === bridge) };
+}
+
+/** Ofport to name, as the host's OVSDB has them. */
+export function portNamesOf(agent: HostAgent, bridge: string): readonly (readonly [number, string])[] {
+  return [...(agent.view?.bridges.get(bridge)?.ports ?? [])].flatMap(([portName, { ofport }]) =>
+    ofport === undefined ? [] : [[ofport, portName] as const],
+  );
 }
 
 function liveFlow(controller: Controller, { flow, origin }: DesiredFlow): LiveFlow {

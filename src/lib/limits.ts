@@ -60,6 +60,8 @@ export const LIMITS = {
   controlTimeoutMs: 10_000,
   /** How long `heddle doctor` waits for one host's OVSDB. */
   doctorTimeoutMs: 5_000,
+  /** How often `heddle diff --watch` looks. */
+  diffIntervalMs: 1_000,
   /** Changes of the topology file are taken together when they come within this time: editors write in several steps. */
   reloadSettleMs: 100,
   /** The state file is written at most this often. */

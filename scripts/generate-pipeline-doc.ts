@@ -167,11 +167,15 @@ function featureSentence({ tables }: DocumentedBridge['declaration'], table: Tab
   return `Only with ${feature}.`;
 }
 
-function nextSentence({ tables }: DocumentedBridge['declaration'], { to, learns }: TableDeclaration<string>): string {
+function nextSentence(
+  { tables }: DocumentedBridge['declaration'],
+  { to, learns, visits }: TableDeclaration<string>,
+): string {
   const numbered = (names: readonly string[]): string =>
     names.map((name) => `${name} (${tables[name]?.id})`).join(', ');
   const next = to.length === 0 ? 'Goes to no further table.' : `Goes to ${numbered(to)}.`;
-  return learns === undefined ? next : `${next} Learns into ${numbered(learns)}.`;
+  const visiting = visits === undefined ? '' : ` Visits ${numbered(visits)}.`;
+  return learns === undefined ? next + visiting : `${next} Learns into ${numbered(learns)}.${visiting}`;
 }
 
 /** "Flow 1 is for case 1, flows 2 and 3 are for case 2." */

@@ -3,7 +3,8 @@
  * looked at: several runs may share a machine.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clearAway, listRecords } from '../lab/record.ts';
 
@@ -63,6 +64,7 @@ export async function clearLeftovers(run: Run): Promise<string[]> {
   const files = readdirSync(run.temporaryDirectory);
   for (const { pid } of processes) process.kill(pid, 'SIGKILL');
   for (const record of listRecords()) if (record.name.startsWith(`${run.labPrefix}-`)) clearAway(record);
+  for (const name of files) rmSync(join(run.temporaryDirectory, name), { recursive: true, force: true });
   return [
     ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
     ...namespaces.map((name) => `network namespace ${name}`),

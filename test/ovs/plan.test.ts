@@ -43,12 +43,12 @@ describe('heddle plan', () => {
   });
 
   async function planned(from: string, to: string, ...bridge: string[]): Promise<{ status: number; out: string }> {
-    let out = '';
-    const terminal = { out: (text: string) => (out += text), talk: () => undefined, isColoured: false };
+    const out: string[] = [];
+    const terminal = { out: (text: string) => out.push(text), talk: () => undefined, isColoured: false };
     const [host, name] = bridge;
     const options = { ...(host !== undefined && { host }), ...(name !== undefined && { bridge: name }) };
     const status = await plan(join(directory, from), join(directory, to), options, terminal);
-    return { status, out };
+    return { status, out: out.join('') };
   }
 
   test.each([

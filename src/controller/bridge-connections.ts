@@ -40,8 +40,8 @@ export class BridgeConnections {
   }
 
   /** Connections that nobody claims yet. */
-  get waitingCount(): number {
-    return this.#waiting.length;
+  get unclaimed(): readonly SwitchConnection[] {
+    return this.#waiting.flatMap(({ connection }) => (connection.isOpen ? connection : []));
   }
 
   /** A bridge is connected: `address` says which when we called it. */
@@ -67,14 +67,18 @@ export class BridgeConnections {
           byDpid.set(dpid, { host, bridge });
           continue;
         }
-        const context = { host, bridge, dpid, other: addressKey(owner) };
-        this.#limitedLog.warn(
-          `dpid ${host} ${bridge}`,
-          context,
-          'two bridges have one datapath id; this one gets another',
-        );
+        const replacement = freeDpid(dpid, byDpid);
+        // Until the new id is written and taken up, every pass finds the old one.
+        if (this.#replacements.get(host)?.get(bridge) !== replacement) {
+          const context = { host, bridge, dpid, other: addressKey(owner), replacement: `0x${replacement}` };
+          this.#limitedLog.warn(
+            `dpid ${host} ${bridge}`,
+            context,
+            'two bridges have one datapath id; this one gets another',
+          );
+        }
         const replaced = replacements.get(host) ?? new Map<string, string>();
-        replacements.set(host, replaced.set(bridge, freeDpid(dpid, byDpid)));
+        replacements.set(host, replaced.set(bridge, replacement));
       }
     }
     this.#byDpid = byDpid;

@@ -105,8 +105,8 @@ export class Controller {
   }
 
   /** Connections that no bridge of the topology claims. */
-  get strangerCount(): number {
-    return this.#connections.waitingCount;
+  get strangers(): readonly SwitchConnection[] {
+    return this.#connections.unclaimed;
   }
 
   /** MACs and addresses that were derived before, in this life or an earlier one: to be given to `loadTopology`. */

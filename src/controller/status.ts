@@ -2,6 +2,7 @@
  * What `heddle status` tells: hosts, bridges, connections, generations, flows, the last pass, and in words what is still waited
  * for. Read from the controller at the moment of asking; also the shape of `heddle status --json`, which scripts read.
  */
+import { LIMITS } from '../lib/limits.ts';
 import type { BridgeStatus } from '../switch/status.ts';
 import type { Controller, PassFigures } from './controller.ts';
 import type { HostAgent } from './host-agent.ts';
@@ -96,12 +97,20 @@ function waits(agent: HostAgent): string[] {
 
 function warnings(controller: Controller, topology: TopologyStatus): string[] {
   const found: string[] = [];
-  if (topology.errors.length > 0) {
-    found.push(`${topology.file} does not validate (${topology.errors.length} errors); the one before it is in force`);
+  const { length: errorCount } = topology.errors;
+  if (errorCount > 0) {
+    const errors = errorCount === 1 ? '1 error' : `${errorCount} errors`;
+    found.push(`${topology.file} does not validate (${errors}, see heddle check); the one before it is in force`);
   }
-  if (controller.conflictCount > 0)
-    found.push(`${controller.conflictCount} flows lost against others of the same match`);
-  if (controller.strangerCount > 0) found.push(`${controller.strangerCount} connected bridges belong to no host`);
+  const { conflictCount } = controller;
+  if (conflictCount > 0) {
+    const flows = conflictCount === 1 ? '1 flow' : `${conflictCount} flows`;
+    found.push(`two rules want different flows in one place: ${flows} not installed (the log names the rules)`);
+  }
+  for (const { peer, dpid } of controller.strangers.slice(0, LIMITS.namedFlows)) {
+    const id = dpid.toString(16).padStart(16, '0');
+    found.push(`a bridge with datapath id ${id} is connected from ${peer} and belongs to no host of the topology`);
+  }
   return found;
 }
 

@@ -35,7 +35,7 @@ export const LIMITS = {
   standbyConnections: 3,
   /** Longest wait before flows that a switch refused are tried again. */
   refusedRetryMaxMs: 60_000,
-  /** Refused flows and drifted flows that a status or a log names; all are counted. */
+  /** Refused flows, drifted flows and unknown bridges that a status or a log names; all are counted. */
   namedFlows: 20,
   /** Bytes queued towards one peer that stopped reading before it is dropped. */
   sendBufferSize: 64 * 1024 * 1024,

@@ -97,6 +97,10 @@ describe('ports and the controller', () => {
     await eventually('a hundred more answers', () => running.received > answered + 100);
     await site.restartHeddle();
     expect(await site.flows()).toEqual(before);
+    for (const { bridges, ovsdbWrites } of (await site.heddle.status()).hosts) {
+      expect(ovsdbWrites.writes).toBe(0);
+      for (const { flowMods } of bridges) expect(flowMods).toEqual({ add: 0, modify: 0, delete: 0 });
+    }
     const result = await running.stop();
     // The last request may still have been on its way.
     expect(result.sent - result.received).toBeLessThanOrEqual(1);

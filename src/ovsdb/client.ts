@@ -8,6 +8,7 @@ import { LimitedLog, type Logger, silentLogger } from '../lib/log.ts';
 import { Connection, type ConnectionHandler, OVSDB_PORT } from './connection.ts';
 import { CurCfgWaits } from './cur-cfg.ts';
 import { OvsdbError } from './errors.ts';
+import type { KeptTable } from './kept-columns.ts';
 import { OVSDB_LIMITS, type OvsdbLimits } from './limits.ts';
 import type { AnyRows, DatabaseModel, Indexes, Selection } from './model.ts';
 import { type Delta, Replica } from './replica.ts';
@@ -208,6 +209,8 @@ export class OvsdbClient<M = AnyRows, const S extends Selection<M> = Selection<M
         const cause = effect.isResumption ? 'resumption' : 'update';
         return this.#takeIn(() => this.replica.takeUpdate(effect.dialect, effect.updates, cause));
       }
+      case 'verify':
+        return this.#verify(effect.table, effect.rows);
       case 'transacted':
         this.#settle(effect.token)?.resolve(effect.result);
         return undefined;
@@ -218,6 +221,18 @@ export class OvsdbClient<M = AnyRows, const S extends Selection<M> = Selection<M
         this.#onPhase(effect.phase, effect.error);
         return undefined;
     }
+  }
+
+  #verify(table: KeptTable, rows: unknown): OvsdbError | undefined {
+    let isEqual: boolean;
+    try {
+      isEqual = this.replica.holds(table, rows);
+    } catch (error) {
+      if (error instanceof OvsdbError) return error;
+      throw error;
+    }
+    this.#dispatch({ type: 'verified', isEqual });
+    return undefined;
   }
 
   #takeIn(take: () => Delta<M, S>): OvsdbError | undefined {

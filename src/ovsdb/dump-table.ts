@@ -12,7 +12,8 @@ import type { AnyRow, AnyRows } from './model.ts';
 import type { Delta } from './replica.ts';
 import { type Requests, withConnection } from './requests.ts';
 import { parseSchema } from './schema.ts';
-import { decodeValue, isUuid, type Value, valueToJson } from './value.ts';
+import { selectedUuid } from './table-updates.ts';
+import { decodeValue, type Value, valueToJson } from './value.ts';
 
 export interface TableRequest {
   /** `unix:PATH`, `tcp:ADDR[:PORT]`, `ssl:ADDR[:PORT]`. */
@@ -140,11 +141,8 @@ function selectedRows(table: KeptTable, result: unknown): readonly AnyRow[] {
 }
 
 function selectedRow(table: KeptTable, json: unknown): AnyRow {
-  const uuid = isObject(json) && Array.isArray(json._uuid) ? json._uuid[1] : undefined;
-  if (!isObject(json) || !isUuid(uuid)) {
-    throw new OvsdbError('MALFORMED_UPDATE', `The server sent a malformed row of ${table.name}: ${excerpt(json)}.`);
-  }
-  const row: Record<string, Value> = { _uuid: uuid };
-  for (const { schema } of table.columns) row[schema.name] = decodeValue(schema, json[schema.name]);
+  const row: Record<string, Value> = { _uuid: selectedUuid(json) };
+  const cells = json as Readonly<Record<string, unknown>>;
+  for (const { schema } of table.columns) row[schema.name] = decodeValue(schema, cells[schema.name]);
   return Object.freeze(row) as AnyRow;
 }

@@ -35,6 +35,8 @@ export type OvsdbErrorCode =
   | 'UNREACHABLE'
   | 'DISCONNECTED'
   | 'PEER_SILENT'
+  /** The server answers, but what it answers is not what its monitor told us. */
+  | 'MONITOR_SILENT'
   | 'REQUEST_TIMEOUT'
   | 'SEND_BUFFER_FULL'
   | 'TOO_MANY_UPDATES'

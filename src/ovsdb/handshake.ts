@@ -25,7 +25,7 @@ import {
 } from './session-state.ts';
 import { isUuid, type Uuid, ZERO_UUID } from './value.ts';
 
-type Purpose = Exclude<PendingRequest['purpose'], 'probe' | 'transact'>;
+type Purpose = Exclude<PendingRequest['purpose'], 'probe' | 'audit' | 'transact'>;
 
 const SERVER_DATABASE = '_Server';
 const SERVER_MONITOR = 'server';
@@ -137,7 +137,15 @@ function takeRows(state: SessionState, result: unknown, nowMs: number, effects: 
       : { isResumption: false, lastTxnId: ZERO_UUID, updates: result };
   if (isResumption) effects.push({ type: 'update', dialect, updates, isResumption });
   else effects.push({ type: 'snapshot', tables: state.tables, dialect, updates });
-  const live: SessionState = { ...state, phase: 'live', liveSinceMs: nowMs, lastTxnId, queued: [] };
+  const live: SessionState = {
+    ...state,
+    phase: 'live',
+    liveSinceMs: nowMs,
+    lastDataMs: nowMs,
+    mismatchCount: 0,
+    lastTxnId,
+    queued: [],
+  };
   return notContained(state.queued, lastTxnId).reduce((next, update) => onUpdate(next, update, effects), live);
 }
 

@@ -14,6 +14,8 @@ export interface KeptColumn {
 export interface KeptTable {
   readonly name: string;
   readonly isServed: boolean;
+  /** There is at most one row: cheap to ask for. */
+  readonly isSingleton: boolean;
   readonly columns: readonly KeptColumn[];
 }
 
@@ -48,6 +50,7 @@ export function keptTables(
     kept.push({
       name,
       isServed: served !== undefined,
+      isSingleton: served?.rowCountMax === 1,
       columns: wanted.map((column) => keptColumn(known, column, served?.columns.get(column))),
     });
   }
@@ -90,13 +93,16 @@ function names(known: ReadonlyMap<string, unknown>): string {
   return [...known.keys()].sort().join(', ');
 }
 
+/** The kept columns that the server has. */
+export function servedColumns(table: KeptTable): readonly string[] {
+  return table.columns.filter((column) => column.isServed).map((column) => column.schema.name);
+}
+
 /** <monitor-requests> (RFC 7047 §4.1.5): the kept columns, of every row, every kind of change. */
 export function monitorRequests(tables: readonly KeptTable[]): Readonly<Record<string, unknown>> {
   const requests: Record<string, unknown> = {};
   for (const table of tables) {
-    if (!table.isServed) continue;
-    const columns = table.columns.filter((column) => column.isServed).map((column) => column.schema.name);
-    requests[table.name] = [{ columns }];
+    if (table.isServed) requests[table.name] = [{ columns: servedColumns(table) }];
   }
   return requests;
 }

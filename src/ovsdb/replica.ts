@@ -10,7 +10,7 @@ import type { KeptTable } from './kept-columns.ts';
 import type { AnyRow, IndexKey, IndexName, SelectedRow, TableName } from './model.ts';
 import { RowIndex } from './row-index.ts';
 import type { Dialect } from './session-state.ts';
-import { type AnyRowChange, type HeldRows, readSnapshot, readUpdate } from './table-updates.ts';
+import { type AnyRowChange, type HeldRows, readSnapshot, readUpdate, selectedUuid } from './table-updates.ts';
 import type { Uuid } from './value.ts';
 
 /** One row that came (no old), went (no new) or changed. Columns that did not change hold the same object in both. */
@@ -105,6 +105,13 @@ export class Replica<M, S> {
   takeUpdate(dialect: Dialect, updates: unknown, cause: 'resumption' | 'update' = 'update'): Delta<M, S> {
     invariant(this.#isWhole, 'an update follows a snapshot', {});
     return this.#commit(cause, readUpdate(this.#kept, this.#held, dialect, updates));
+  }
+
+  /** Whether these rows, as a `select` gives them, are those that we hold of that table. Throws OvsdbError when malformed. */
+  holds(table: KeptTable, rows: unknown): boolean {
+    const updates: Record<string, unknown> = {};
+    for (const row of Array.isArray(rows) ? rows : [rows]) updates[selectedUuid(row)] = { initial: row };
+    return readSnapshot([table], this.#held, 'update2', { [table.name]: updates }).length === 0;
   }
 
   readonly #held: HeldRows = (name) => this.#tables.get(name)?.rows ?? new Map();

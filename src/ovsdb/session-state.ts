@@ -3,7 +3,7 @@
  * Serves that machine, the client that runs it, and its tests.
  */
 import type { OvsdbError } from './errors.ts';
-import type { AnySelection, KeptTable } from './kept-columns.ts';
+import { type AnySelection, type KeptTable, servedColumns } from './kept-columns.ts';
 import type { OvsdbLimits } from './limits.ts';
 import type { RpcMessage, RpcNotification } from './rpc.ts';
 import type { DatabaseSchema } from './schema.ts';
@@ -37,7 +37,15 @@ export type MonitorMethod = (typeof MONITOR_METHODS)[number];
 export type Dialect = 'update' | 'update2';
 
 export interface PendingRequest {
-  readonly purpose: 'serverSchema' | 'serverMonitor' | 'changeAware' | 'schema' | 'monitor' | 'probe' | 'transact';
+  readonly purpose:
+    | 'serverSchema'
+    | 'serverMonitor'
+    | 'changeAware'
+    | 'schema'
+    | 'monitor'
+    | 'probe'
+    | 'audit'
+    | 'transact';
   /** Of a transaction: what its owner knows it by. */
   readonly token: number | undefined;
   readonly sentMs: number;
@@ -64,6 +72,11 @@ export interface SessionState {
   readonly requests: ReadonlyMap<number, PendingRequest>;
   readonly lastReceivedMs: number;
   readonly probeSentMs: number | undefined;
+  /** When the server last told or confirmed rows: an update, a snapshot, an audit. */
+  readonly lastDataMs: number;
+  readonly isAuditing: boolean;
+  /** Audits in a row that found other rows than the replica's. */
+  readonly mismatchCount: number;
   readonly liveSinceMs: number | undefined;
   /** Of the last transaction in the replica, where the server tells; zeros: unknown. */
   readonly lastTxnId: Uuid;
@@ -93,6 +106,8 @@ export type SessionEvent =
   | { readonly type: 'disconnected'; readonly jitter: number; readonly error?: OvsdbError }
   | { readonly type: 'tick' }
   | { readonly type: 'transact'; readonly token: number; readonly operations: readonly unknown[] }
+  /** What came of a `verify` effect. */
+  | { readonly type: 'verified'; readonly isEqual: boolean }
   /** The replica could not take in what the server sent. */
   | { readonly type: 'fault'; readonly error: OvsdbError }
   | { readonly type: 'close' };
@@ -110,6 +125,8 @@ export type SessionEffect =
     }
   /** Changes since what the replica holds. */
   | { readonly type: 'update'; readonly dialect: Dialect; readonly updates: unknown; readonly isResumption: boolean }
+  /** Are these, as the server selects them, the rows of that table in the replica? Tell by a `verified` event. */
+  | { readonly type: 'verify'; readonly table: KeptTable; readonly rows: unknown }
   | { readonly type: 'transacted'; readonly token: number; readonly result: unknown }
   | { readonly type: 'notTransacted'; readonly token: number; readonly error: OvsdbError }
   | { readonly type: 'phase'; readonly phase: SessionPhase; readonly error: OvsdbError | undefined };
@@ -125,6 +142,9 @@ export function initialState(config: SessionConfig): SessionState {
     requests: new Map(),
     lastReceivedMs: 0,
     probeSentMs: undefined,
+    lastDataMs: 0,
+    isAuditing: false,
+    mismatchCount: 0,
     liveSinceMs: undefined,
     lastTxnId: ZERO_UUID,
     schemaText: '',
@@ -149,11 +169,22 @@ export function nextTickMs(state: SessionState): number | undefined {
     case 'live': {
       const { probeSentMs, lastReceivedMs } = state;
       const probeMs = (probeSentMs ?? lastReceivedMs) + limits.probeIntervalMs;
-      return Math.min(probeMs, requestDeadlineMs(state) ?? Number.POSITIVE_INFINITY);
+      return Math.min(probeMs, auditDueMs(state), requestDeadlineMs(state) ?? Number.POSITIVE_INFINITY);
     }
     default:
       return undefined;
   }
+}
+
+/** When the data, not only the socket, is to be checked; infinity: nothing to check it by, or a check is under way. */
+export function auditDueMs(state: SessionState): number {
+  if (state.isAuditing || auditedTable(state) === undefined) return Number.POSITIVE_INFINITY;
+  return state.lastDataMs + state.config.limits.probeIntervalMs;
+}
+
+/** A table of one row, such as Open_vSwitch, shows cheaply whether a monitor still tells what happens. */
+export function auditedTable(state: SessionState): KeptTable | undefined {
+  return state.tables.find((table) => table.isServed && table.isSingleton && servedColumns(table).length > 0);
 }
 
 /** When the oldest request without a reply has waited long enough. */

@@ -6,10 +6,13 @@
  *
  * Where servers call us, idle takes the place of backoff and connecting. The handshake itself is in handshake.ts.
  */
-import { OvsdbError } from './errors.ts';
+import { isObject, OvsdbError } from './errors.ts';
 import { beginHandshake, onHandshakeReply, onUpdate, restartMonitor } from './handshake.ts';
+import { servedColumns } from './kept-columns.ts';
 import { echoReply, type RpcMessage, type RpcNotification, type RpcReply, refusal } from './rpc.ts';
 import {
+  auditDueMs,
+  auditedTable,
   type PendingRequest,
   requestDeadlineMs,
   type SessionEffect,
@@ -18,6 +21,8 @@ import {
   sendRequest,
 } from './session-state.ts';
 import { ZERO_UUID } from './value.ts';
+
+const MISMATCHES_MAX = 2;
 
 export type Step = readonly [SessionState, readonly SessionEffect[]];
 
@@ -48,6 +53,8 @@ function transition(state: SessionState, event: SessionEvent, nowMs: number, eff
       return onTick(state, nowMs, effects);
     case 'transact':
       return onTransact(state, event, nowMs, effects);
+    case 'verified':
+      return onVerified(state, event.isEqual, nowMs, effects);
     case 'fault':
       // What the replica holds is no base for differences any more.
       return isConnected(state) ? hangUp({ ...state, lastTxnId: ZERO_UUID }, event.error, effects) : state;
@@ -113,7 +120,7 @@ function onNotification(
     case 'update':
     case 'update2':
     case 'update3': {
-      const next = onUpdate(state, message, effects);
+      const next = onUpdate({ ...state, lastDataMs: nowMs }, message, effects);
       return next.error === undefined ? next : hangUp(next, next.error, effects);
     }
     case 'monitor_canceled':
@@ -132,6 +139,7 @@ function onReply(state: SessionState, reply: RpcReply, nowMs: number, effects: S
   requests.delete(reply.id as number);
   const rest: SessionState = { ...state, requests };
   if (pending.purpose === 'probe') return rest;
+  if (pending.purpose === 'audit') return onAuditReply({ ...rest, isAuditing: false }, reply, nowMs, effects);
   if (pending.purpose === 'transact') {
     effects.push(transactionEnd(pending, reply));
     return rest;
@@ -187,7 +195,7 @@ function onTick(state: SessionState, nowMs: number, effects: SessionEffect[]): S
     const message = `The server did not answer a request within ${state.config.limits.requestTimeoutMs} ms.`;
     return hangUp(state, new OvsdbError('REQUEST_TIMEOUT', message), effects);
   }
-  return state.phase === 'live' ? probe(state, nowMs, effects) : state;
+  return state.phase === 'live' ? audit(probe(state, nowMs, effects), nowMs, effects) : state;
 }
 
 function probe(state: SessionState, nowMs: number, effects: SessionEffect[]): SessionState {
@@ -200,6 +208,38 @@ function probe(state: SessionState, nowMs: number, effects: SessionEffect[]): Se
   if (!isDue(state.probeSentMs + probeIntervalMs, nowMs)) return state;
   const message = `The server said nothing for ${nowMs - state.lastReceivedMs} ms, not even to a probe.`;
   return hangUp(state, new OvsdbError('PEER_SILENT', message), effects);
+}
+
+/**
+ * A server that answers may all the same have stopped to tell: monitors were seen to be dropped silently. So the one row of a
+ * small table is asked for when nothing was told for a while, and compared with the replica's.
+ */
+function audit(state: SessionState, nowMs: number, effects: SessionEffect[]): SessionState {
+  const table = auditedTable(state);
+  if (state.phase !== 'live' || table === undefined || !isDue(auditDueMs(state), nowMs)) return state;
+  const select = { op: 'select', table: table.name, where: [], columns: ['_uuid', ...servedColumns(table)] };
+  const pending: PendingRequest = { purpose: 'audit', token: undefined, sentMs: nowMs };
+  return sendRequest({ ...state, isAuditing: true }, pending, 'transact', [state.config.database, select], effects);
+}
+
+function onAuditReply(state: SessionState, reply: RpcReply, nowMs: number, effects: SessionEffect[]): SessionState {
+  const table = auditedTable(state);
+  const [answer]: unknown[] = Array.isArray(reply.result) ? reply.result : [];
+  if (table === undefined || !isObject(answer) || !Array.isArray(answer.rows)) {
+    // A server that does not let us ask is no worse for it.
+    return { ...state, lastDataMs: nowMs };
+  }
+  if (state.phase === 'live') effects.push({ type: 'verify', table, rows: answer.rows });
+  return state;
+}
+
+/** One mismatch may be an update that is on its way; the second in a row, an interval later, is not. */
+function onVerified(state: SessionState, isEqual: boolean, nowMs: number, effects: SessionEffect[]): SessionState {
+  if (state.phase !== 'live') return state;
+  const checked: SessionState = { ...state, lastDataMs: nowMs, mismatchCount: isEqual ? 0 : state.mismatchCount + 1 };
+  if (checked.mismatchCount < MISMATCHES_MAX) return checked;
+  const message = 'The monitor went silent: the server holds rows of which it did not tell.';
+  return hangUp({ ...checked, lastTxnId: ZERO_UUID }, new OvsdbError('MONITOR_SILENT', message), effects);
 }
 
 function isDue(deadlineMs: number | undefined, nowMs: number): boolean {
@@ -230,6 +270,7 @@ function onDisconnected(
     deadlineMs: undefined,
     requests: new Map(),
     probeSentMs: undefined,
+    isAuditing: false,
     liveSinceMs: undefined,
     queued: [],
     databases: new Map(),

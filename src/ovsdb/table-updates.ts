@@ -152,6 +152,13 @@ function buildRow(
   return isChanged || old === undefined ? (Object.freeze(row) as AnyRow) : old;
 }
 
+/** The identity of a row as `select` gives it. */
+export function selectedUuid(row: unknown): Uuid {
+  const uuid = isObject(row) && Array.isArray(row._uuid) ? row._uuid[1] : undefined;
+  if (isUuid(uuid)) return uuid;
+  throw new OvsdbError('MALFORMED_UPDATE', `The server sent a malformed row: ${excerpt(row)}.`);
+}
+
 function malformed(table: string, json: unknown): OvsdbError {
   return new OvsdbError('MALFORMED_UPDATE', `The server sent a malformed update of table ${table}: ${excerpt(json)}.`, {
     table,

@@ -257,12 +257,34 @@ describe('the replica', () => {
     await proxy.stop();
   });
 
-  test('an idle session stays, by probes of both sides', async () => {
+  test('a server that answers, but no longer tells, is left and read anew', async () => {
+    const proxy = await OvsdbProxy.start(sandbox.databaseSocket, `${sandbox.directory}/proxy.sock`);
+    proxy.faultOf = (connection) => (connection === 0 ? { lostMethods: ['update3'] } : {});
+    const states: ClientState[] = [];
+    const client = new OvsdbClient({
+      target: `unix:${proxy.path}`,
+      model: OPEN_VSWITCH,
+      tables: { Open_vSwitch: ['next_cfg', 'external_ids'], Port: ['name'] },
+      indexes: { Port: ['name'] },
+      limits: { ...HURRY, probeIntervalMs: 50 },
+      onState: (state) => states.push(state),
+    });
+    clients.push(client);
+    client.start();
+    await waitFor('live', () => client.isLive);
+    await sandbox.vsctl('--no-wait', 'add-port', 'br0', 'p3', '--', 'set', 'Open_vSwitch', '.', 'external_ids:x=y');
+    await waitFor('p3 is known', () => client.isLive && client.replica.find('Port', 'name', 'p3').length === 1);
+    expect(proxy.connectionCount).toBe(2);
+    expect(states.find((state) => state.phase === 'closing')?.error?.code).toBe('MONITOR_SILENT');
+    await proxy.stop();
+  });
+
+  test('an idle session stays, by probes of both sides and audits', async () => {
     const states: ClientState[] = [];
     const client = new OvsdbClient({
       target: `unix:${sandbox.databaseSocket}`,
       model: OPEN_VSWITCH,
-      tables: { Port: ['name'] },
+      tables: { Open_vSwitch: ['next_cfg', 'bridges', 'external_ids', 'ovs_version'], Port: ['name'] },
       limits: { probeIntervalMs: 20 },
       onState: (state) => states.push(state),
     });

@@ -105,6 +105,7 @@ describe.each<[string, () => Promise<Server>]>([
   ['a standalone database, which never resumes', () => OvsSandbox.start({ databaseOnly: true })],
   ['a clustered database, which does', () => OvsdbCluster.start()],
 ])('%s', (kind, start) => {
+  const isResumable = kind.startsWith('a clustered');
   let server: Server;
   let writer: Client;
   let proxy: OvsdbProxy;
@@ -117,6 +118,17 @@ describe.each<[string, () => Promise<Server>]>([
     const transaction = new Transaction(OPEN_VSWITCH);
     const bridge = transaction.insert('Bridge', { name: 'br0' });
     transaction.mutate('Open_vSwitch', await rootOf(server), 'bridges', 'insert', [bridge]);
+    // A server keeps a history no larger than its database: so there is some of it, beside what is monitored.
+    for (let n = 0; n < 100; n++) {
+      transaction.insert('QoS', {
+        type: `${n}`,
+        external_ids: new Map([
+          ['a', '1'],
+          ['b', '2'],
+          ['c', '3'],
+        ]),
+      });
+    }
     await writer.transact(transaction);
     for (let choice = 0; choice < 30; choice += 5) await edit(writer, choice);
   });
@@ -179,12 +191,19 @@ describe.each<[string, () => Promise<Server>]>([
       { minLength: 1, maxLength: 10 },
     );
     const edits = fc.array(fc.nat(10_000), { minLength: 1, maxLength: 15 });
+    const causes: string[] = [];
     await fc.assert(
       fc.asyncProperty(faults, edits, async (broken, choices) => {
-        await survives(broken, choices);
+        causes.push(...(await survives(broken, choices)));
       }),
       { numRuns: 150, endOnFailure: true },
     );
+    // Each of the ways was gone often.
+    const count = (cause: string): number => causes.filter((item) => item === cause).length;
+    expect(count('snapshot')).toBeGreaterThan(100);
+    expect(count('update')).toBeGreaterThan(100);
+    if (isResumable) expect(count('resumption')).toBeGreaterThan(100);
+    else expect(count('resumption')).toBe(0);
   });
 
   test('a lost connection is taken up where it was left, and differences are never applied twice', async () => {
@@ -215,7 +234,7 @@ describe.each<[string, () => Promise<Server>]>([
     isAway = false;
     await waitFor('back for the second time', () => told.length === 4 && client.isLive);
     expect(dumpOf(client)).toEqual(await dumpOfServer(server.databaseSocket));
-    const back = kind.startsWith('a clustered') ? 'resumption' : 'snapshot';
+    const back = isResumable ? 'resumption' : 'snapshot';
     expect(told).toEqual([
       'snapshot with changes',
       'update with changes',

@@ -95,6 +95,8 @@ function told(effect: SessionEffect): string {
       return `transacted ${effect.token} ${JSON.stringify(effect.result)}`;
     case 'notTransacted':
       return `notTransacted ${effect.token} ${effect.error.code}`;
+    case 'verify':
+      return `verify ${effect.table.name} ${JSON.stringify(effect.rows)}`;
     case 'hangUp':
       return 'hangUp';
   }
@@ -389,6 +391,66 @@ describe('liveness', () => {
     }
     expect(machine.tick(1000)).toEqual(['hangUp', 'phase closing REQUEST_TIMEOUT']);
     expect(machine.do({ type: 'disconnected', jitter: 0 })).toContain('notTransacted 1 OUTCOME_UNKNOWN');
+  });
+});
+
+describe('audits, where there is a table of one row', () => {
+  const SINGLE = { ...SCHEMA, tables: { T: { ...SCHEMA.tables.T, maxRows: 1 } } };
+  const SELECT = 'transact ["X",{"op":"select","table":"T","where":[],"columns":["_uuid","a"]}]';
+
+  /** Live, and so long without data that an audit is under way: its request id is the one given. */
+  function audited(): { machine: Machine; id: number } {
+    const machine = new Machine();
+    machine.do({ type: 'start' });
+    machine.do({ type: 'connected' });
+    machine.reply(1, null, 'unknown database');
+    machine.reply(2, SINGLE);
+    machine.reply(3, [false, TXN_1, {}]);
+    machine.nowMs += 4999;
+    machine.do({ type: 'received' });
+    expect(machine.do({ type: 'tick' })).toEqual([]);
+    expect(machine.tick(1)).toEqual([SELECT]);
+    expect(machine.tick(1)).toEqual([]);
+    return { machine, id: 4 };
+  }
+
+  test('rows as we know them: again after an interval', () => {
+    const { machine, id } = audited();
+    expect(machine.reply(id, [{ rows: [] }])).toEqual(['verify T []']);
+    expect(machine.do({ type: 'verified', isEqual: true })).toEqual([]);
+    machine.nowMs += 4999;
+    machine.do({ type: 'received' });
+    expect(machine.tick(1)).toEqual([SELECT]);
+  });
+
+  test('others, twice in a row: the monitor is silent, everything is read anew', () => {
+    const { machine, id } = audited();
+    machine.reply(id, [{ rows: [] }]);
+    expect(machine.do({ type: 'verified', isEqual: false })).toEqual([]);
+    machine.nowMs += 4999;
+    machine.do({ type: 'received' });
+    expect(machine.tick(1)).toEqual([SELECT]);
+    machine.reply(id + 1, [{ rows: [] }]);
+    expect(machine.do({ type: 'verified', isEqual: false })).toEqual(['hangUp', 'phase closing MONITOR_SILENT']);
+    expect(machine.state.lastTxnId).toBe(ZERO);
+  });
+
+  test('an update puts the next one off', () => {
+    const machine = new Machine();
+    machine.do({ type: 'start' });
+    machine.do({ type: 'connected' });
+    machine.reply(1, null, 'unknown database');
+    machine.reply(2, SINGLE);
+    machine.reply(3, [false, TXN_1, {}]);
+    machine.nowMs += 4000;
+    machine.update('update3', 'rows-1', TXN_2, {});
+    expect(machine.tick(4999)).toEqual([]);
+  });
+
+  test.each([[null], [[]], [[{ error: 'permission error' }]]])('a server that does not let us ask: %j', (result) => {
+    const { machine, id } = audited();
+    expect(machine.reply(id, result)).toEqual([]);
+    expect(machine.state.phase).toBe('live');
   });
 });
 

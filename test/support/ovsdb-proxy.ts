@@ -15,6 +15,8 @@ export interface Fault {
   readonly atClientMessage?: number;
   /** Answered with "unknown method". */
   readonly refusedMethods?: readonly string[];
+  /** Notifications of the server that get lost. */
+  readonly lostMethods?: readonly string[];
   /** Passed on to nobody, in both directions, while the connection stays: a peer that went silent. */
   readonly silentAfterServerMessages?: number;
 }
@@ -83,6 +85,8 @@ export class OvsdbProxy {
     server.on('data', (chunk: Buffer) => {
       for (const message of fromServer.push(chunk)) {
         if (isSilent() || client.destroyed) return;
+        const { method } = message as { readonly method?: string };
+        if (method !== undefined && fault.lostMethods?.includes(method) === true) continue;
         const bytes = Buffer.from(text(message));
         const room = (fault.afterServerBytes ?? Number.POSITIVE_INFINITY) - counts.serverBytes;
         counts.serverBytes += bytes.length;

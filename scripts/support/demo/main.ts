@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs, styleText } from 'node:util';
+import type { ControllerStatus } from '../../../src/controller/status.ts';
 import { ipToText, macToText } from '../../../src/lib/addresses.ts';
 import { formatTopologyError, loadTopology } from '../../../src/topology/load.ts';
 import type { Host, Port, Topology } from '../../../src/topology/model.ts';
@@ -15,7 +16,7 @@ import { type Answer, formatMatrix, isRight, type Row } from './matrix.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const FILE = join(ROOT, 'docs', 'examples', 'three-hosts.yaml');
-const FLOWS_SHOWN = 6;
+const FLOWS_SHOWN = 2;
 
 const isColoured = process.stdout.isTTY === true && !process.env.NO_COLOR;
 const bold = (text: string): string => (isColoured ? styleText('bold', text) : text);
@@ -111,37 +112,48 @@ function hasTwin(
   return guests.some((other) => networkOf(other) === networkOf(from) && other.ip === to.ip);
 }
 
-async function sayFlows(lab: Lab): Promise<number> {
-  const counts = await Promise.all(
-    lab.hosts.map(async (host) => (await host.flows('br-int')).length + (await host.flows('br-tun')).length),
-  );
+/** Unicast to known MACs and answers to ARP, a few of each: what l2population is about. */
+async function sayFlows(lab: Lab): Promise<void> {
   const [host] = lab.hosts;
-  if (host === undefined) return 0;
-  const flows = (await host.flows('br-tun')).filter((flow) => /table=2[01],/.test(flow) && /dl_dst|arp_tpa/.test(flow));
+  if (host === undefined) return;
+  const flows = (await host.flows('br-tun')).map((flow) => flow.replace(/^cookie=\S+ /, ''));
+  const some = [/^table=20, .*dl_dst/, /^table=21, .*arp_tpa/].flatMap((wanted) =>
+    flows.filter((flow) => wanted.test(flow)).slice(0, FLOWS_SHOWN),
+  );
+  const width = process.stdout.isTTY ? process.stdout.columns - 2 : undefined;
   say(`\n${bold(`A few flows of ${host.name}'s br-tun`)}: unicast to known MACs, and answers to ARP`);
-  for (const flow of flows.slice(0, FLOWS_SHOWN))
-    say(`  ${flow.replace(/^cookie=\S+ /, '').slice(0, process.stdout.columns ?? 160)}`);
-  return counts.reduce((sum, count) => sum + count, 0);
+  for (const flow of some) say(`  ${flow.slice(0, width)}`);
+}
+
+function sayFigures(status: ControllerStatus): void {
+  const bridges = status.hosts.flatMap((host) => host.bridges);
+  const flows = bridges.reduce((sum, { desiredFlowCount }) => sum + desiredFlowCount, 0);
+  const mods = bridges.reduce((sum, { flowMods }) => sum + flowMods.add + flowMods.modify + flowMods.delete, 0);
+  say(`  … ${flows} flows in all on ${bridges.length} bridges, by ${mods} flow-mods`);
 }
 
 function sayWhatNext(lab: Lab, heddle: HeddleProcess, isKept: boolean): void {
   const [host] = lab.hosts;
-  const [guest] = lab.guests;
+  const [guest, peer] = lab.guests;
   const file = relative(ROOT, FILE);
-  say(`\n${bold('Where to look next')}`);
-  say(`  ${file.padEnd(58)} what was asked for`);
-  say(`  ${`bin/heddle.js flows ${file} --explain`.padEnd(58)} what it is compiled to, and why`);
-  if (!isKept) {
-    say(`  ${'scripts/demo --keep'.padEnd(58)} the same, and it stays up`);
-    return;
-  }
   const inLab = `scripts/lab exec --lab ${lab.name}`;
-  say(`  bin/heddle.js status --control ${heddle.control}`);
-  say(`  ${inLab} ${guest?.name} ip address`);
-  say(`  ${inLab} ${host?.name} ovs-vsctl show`);
-  say(`  ${inLab} ${host?.name} ovs-ofctl -O OpenFlow13 dump-flows br-tun`);
-  say(`  tail -f ${heddle.logFile}`);
-  say(`\n${bold('To end it')}\n  scripts/lab down ${lab.name}`);
+  const looks: (readonly [string, string])[] = [
+    [file, 'what was asked for'],
+    [`bin/heddle.js flows ${file} --explain`, 'what it is compiled to, and why'],
+    ...(isKept
+      ? ([
+          [`bin/heddle.js status --control ${heddle.control}`, 'what the controller says'],
+          [`${inLab} ${guest?.name} ping ${peer?.ip}`, 'a command in a guest'],
+          [`${inLab} ${host?.name} ovs-vsctl show`, 'and on a host'],
+          [`${inLab} ${host?.name} ovs-ofctl -O OpenFlow13 dump-flows br-tun`, ''],
+          [`tail -f ${heddle.logFile}`, "the controller's log"],
+        ] as const)
+      : ([['scripts/demo --keep', 'the same, and it stays up']] as const)),
+  ];
+  const width = Math.max(...looks.map(([command]) => command.length));
+  say(`\n${bold('Where to look next')}`);
+  for (const [command, what] of looks) say(`  ${command.padEnd(width)}  ${what}`.trimEnd());
+  if (isKept) say(`\n${bold('To end it')}\n  scripts/lab down ${lab.name}`);
 }
 
 async function show(isKept: boolean): Promise<boolean> {
@@ -169,8 +181,8 @@ async function show(isKept: boolean): Promise<boolean> {
     const rows = await askAll(topology, lab);
     say(`\n${bold('Who reaches whom')}: round trip in milliseconds; · nobody answers, which is right between networks`);
     for (const line of formatMatrix(rows, { isColoured })) say(`  ${line}`);
-    const count = await sayFlows(lab);
-    say(`  … ${count} flows in all on ${lab.hosts.length} hosts`);
+    await sayFlows(lab);
+    sayFigures(await heddle.status());
     sayWhatNext(lab, heddle, isKept);
     if (!isKept) await heddle.stop();
     isDone = isRight(rows);

@@ -87,8 +87,13 @@ export class ControlledSite {
   /** As `prepare`, with a controller that has converged. */
   static async start(options: ControlledSiteOptions = BLUE): Promise<ControlledSite> {
     const site = await ControlledSite.prepare(options);
-    await site.startController();
-    await site.converged();
+    try {
+      await site.startController();
+      await site.converged();
+    } catch (error) {
+      await site.stop();
+      throw error;
+    }
     return site;
   }
 

@@ -71,6 +71,11 @@ export class HeddleProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** Its exit status, when it has ended, by itself or not. */
+  get ended(): Promise<number> {
+    return this.#ended;
+  }
+
   /** Everything that it, and those before it in this directory, have said so far. */
   get output(): string {
     return readFileSync(this.logFile, 'utf8');

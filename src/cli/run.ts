@@ -106,7 +106,7 @@ class TopologySource {
     this.#errors = errors;
     for (const error of errors) this.#logger.error({ file: this.#file, error }, 'topology not taken');
     const context = { file: this.#file, count: errors.length };
-    this.#logger.error(context, 'the topology file does not validate; the one before it stays in force');
+    this.#logger.error(context, 'the topology file was not taken; the one before it stays in force');
   }
 }
 

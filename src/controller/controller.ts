@@ -16,7 +16,7 @@ import { BridgeInstaller } from '../switch/installer.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
-import { HostAgent } from './host-agent.ts';
+import { assertDialable, HostAgent } from './host-agent.ts';
 import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
 import { allocateHostMacs } from './host-macs.ts';
 import { planHost } from './host-plan.ts';
@@ -122,6 +122,7 @@ export class Controller {
   /** Open the listeners and take in the first topology. Throws LISTEN_FAILED, BAD_ENDPOINT, TLS_MISSING. */
   async start(topology: Topology): Promise<void> {
     const { listen, ovsdbListen, tls } = this.#options;
+    assertDialable(topology.hosts.values(), tls);
     for (const text of listen) {
       const onConnection = (connection: SwitchConnection): void => this.#connected(connection);
       const endpoint = parseEndpoint(text, { defaultPort: OPENFLOW_PORT });
@@ -141,8 +142,12 @@ export class Controller {
     this.setTopology(topology);
   }
 
-  /** Take in another topology: hosts come and go, everything else is a difference of flows and rows. */
+  /**
+   * Take in another topology: hosts come and go, everything else is a difference of flows and rows. Throws TLS_MISSING, and
+   * has changed nothing then.
+   */
   setTopology(topology: Topology): void {
+    assertDialable(topology.hosts.values(), this.#options.tls);
     this.#topology = topology;
     this.#generation += 1;
     const macs = allocateHostMacs(topology.hosts.values(), this.#memory.hostMacs, topology.settings.dvrBaseMac);

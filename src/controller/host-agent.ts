@@ -33,6 +33,16 @@ export interface HostAgentOptions {
   readonly onChange: () => void;
 }
 
+/** Throws `TLS_MISSING` where a host can only be reached with keys that we do not have. */
+export function assertDialable(hosts: Iterable<Host>, tls: TlsMaterial | undefined): void {
+  if (tls !== undefined) return;
+  const secured = [...hosts].filter(({ ovsdb }) => ovsdb.startsWith('ssl:'));
+  if (secured.length === 0) return;
+  const names = secured.map(({ name, ovsdb }) => `${name} at ${ovsdb}`).join(', ');
+  const advice = 'give --private-key, --certificate and --ca-cert';
+  throw new HeddleError('TLS_MISSING', `the OVSDB of ${names} cannot be reached without keys: ${advice}`);
+}
+
 export class HostAgent {
   readonly name: string;
   readonly installers = new Map<string, BridgeInstaller>();

@@ -9,7 +9,7 @@ let heddle: RunningHeddle;
 afterEach(() => heddle.stop());
 
 const READ = 'topology read again';
-const REFUSED = 'the topology file does not validate; the one before it stays in force';
+const REFUSED = 'the topology file was not taken; the one before it stays in force';
 
 /** A document of ours with something else in it. */
 function textWith(change: Partial<SiteDocument>): string {
@@ -67,7 +67,7 @@ describe('reload', () => {
     expect(errors.length).toBeGreaterThanOrEqual(5);
     for (const { error } of errors) expect(error).toMatch(/topology\.json:\d+:\d+: /);
     expect((await heddle.status()).warnings).toEqual([
-      `${heddle.file} does not validate (${errors.length} errors, see heddle check); the one before it is in force`,
+      `${heddle.file} was not taken (${errors.length} errors, see the log or heddle check); the one before it is in force`,
     ]);
     expect(await site.mods('node1')).toEqual([]);
     expect(await site.mods('node2')).toEqual([]);

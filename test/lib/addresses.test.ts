@@ -1,3 +1,4 @@
+/** Addresses from text to values and back, held against Node and the tools of the system; what is no address is refused. */
 import { execFileSync } from 'node:child_process';
 import { isIPv4, isIPv6 } from 'node:net';
 import fc from 'fast-check';

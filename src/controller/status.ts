@@ -100,7 +100,9 @@ function warnings(controller: Controller, topology: TopologyStatus): string[] {
   const { length: errorCount } = topology.errors;
   if (errorCount > 0) {
     const errors = errorCount === 1 ? '1 error' : `${errorCount} errors`;
-    found.push(`${topology.file} was not taken (${errors}, see the log or heddle check); the one before it is in force`);
+    found.push(
+      `${topology.file} was not taken (${errors}, see the log or heddle check); the one before it is in force`,
+    );
   }
   const { conflictCount } = controller;
   if (conflictCount > 0) {

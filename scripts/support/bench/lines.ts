@@ -1,0 +1,15 @@
+/** Every line of the bench by name, in the order of the table. Serves main.ts and the guard in test/bench/. */
+import type { Line } from './measure.ts';
+import { changeLine, compileLine, encodeLine, memoryLine } from './model-lines.ts';
+import { coldSyncLine, reconcileLine } from './switch-lines.ts';
+
+export const LINES = {
+  encode: encodeLine,
+  cold: coldSyncLine,
+  reconcile: reconcileLine,
+  compile: compileLine,
+  change: changeLine,
+  memory: memoryLine,
+} as const satisfies Record<string, Line>;
+
+export type LineName = keyof typeof LINES;

@@ -1,0 +1,211 @@
+/**
+ * Lines without a switch: encoding, compiling a large site, one change there, memory. What is compared with is made in the same
+ * process: the floor of encoding is copying the same bytes.
+ */
+import { Compiler, type PassResult } from '../../../src/compiler/compiler.ts';
+import { writeFlowMod } from '../../../src/openflow/codec.ts';
+import { Slab } from '../../../src/openflow/slab.ts';
+import { FlowEncoder } from '../../../src/switch/flow-bytes.ts';
+import type { Topology } from '../../../src/topology/model.ts';
+import { collectGarbage, type Line, median, quantile, type Row, timed } from './measure.ts';
+import {
+  compileOneHost,
+  loadSite,
+  ONE_HOST,
+  oneHostSite,
+  portName,
+  type SiteDocument,
+  siteDocument,
+  spread,
+  tellSite,
+} from './site.ts';
+
+const MIB = 1024 * 1024;
+
+export const encodeLine: Line = async ({ rounds, shrink }) => {
+  const book = compileOneHost(oneHostSite(100_000 / shrink)).book(ONE_HOST, 'br-tun');
+  const flows = [...(book?.flows() ?? [])];
+  const slab = new Slab(256 * 1024);
+  const sizes = flows.map(({ flow }) => {
+    slab.clear();
+    writeFlowMod(slab, { flow, command: 'add', xid: 1 });
+    return slab.end;
+  });
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const times = await timed(
+    () => {
+      slab.clear();
+      for (const { flow } of flows) {
+        if (slab.end > 200 * 1024) slab.clear();
+        writeFlowMod(slab, { flow, command: 'add', xid: 1 });
+      }
+    },
+    { rounds, warmups: 3 },
+  );
+  const rate = (flows.length * 1000) / median(times);
+  return [
+    {
+      what: `encode from the compiled model, one core`,
+      unit: '/s',
+      heddle: rate,
+      target: '≥ 10 million/s',
+      isMet: rate >= 1e7,
+      ...copyFloor(await copyTimes(total, rounds), flows.length, rate),
+    },
+  ];
+};
+
+/** What it takes to copy as many bytes, 64 KiB at a time, from where they were made beforehand. */
+function copyTimes(size: number, rounds: number): Promise<number[]> {
+  const source = Buffer.alloc(size, 1);
+  const target = Buffer.alloc(64 * 1024);
+  return timed(
+    () => {
+      for (let done = 0; done < size; done += target.length) source.copy(target, 0, done, done + target.length);
+    },
+    { rounds, warmups: 3 },
+  );
+}
+
+function copyFloor(times: readonly number[], count: number, rate: number): Pick<Row, 'floor' | 'floorIs' | 'ratio'> {
+  const floor = (count * 1000) / median(times);
+  return { floor, floorIs: 'copying the same bytes', ratio: floor / rate };
+}
+
+/** The large site of the targets, or a part of it. */
+export function largeSiteDocument(shrink: number): SiteDocument {
+  const hostCount = Math.round(1_000 / shrink);
+  return siteDocument({
+    hostCount,
+    networkCount: Math.round(1_000 / shrink),
+    portsPerNetwork: 50,
+    routerCount: Math.round(500 / shrink),
+    hostOf: spread(hostCount, Math.min(10, hostCount)),
+  });
+}
+
+export function compileLarge(topology: Topology): { compiler: Compiler; result: PassResult } {
+  const compiler = new Compiler();
+  tellSite(compiler, topology, topology.hosts.keys());
+  return { compiler, result: compiler.pass() };
+}
+
+function flowCountOf(compiler: Compiler): number {
+  let count = 0;
+  for (const book of compiler.books()) count += book.size;
+  return count;
+}
+
+/** Writing every flow of a result once with the plain writer. */
+function writeAll({ changes }: PassResult): void {
+  const encoder = new FlowEncoder();
+  for (const { put } of changes) for (const { flow } of put) encoder.encode(flow);
+}
+
+export const compileLine: Line = async ({ rounds, shrink }) => {
+  const text = largeSiteDocument(shrink);
+  const topology = loadSite(text);
+  collectGarbage();
+  const times: number[] = [];
+  let rssMiB = 0;
+  let flows = 0;
+  let floor = 0;
+  for (let round = 0; round < Math.min(rounds, 3); round++) {
+    collectGarbage();
+    const start = performance.now();
+    const { compiler, result } = compileLarge(topology);
+    times.push(performance.now() - start);
+    flows = flowCountOf(compiler);
+    rssMiB = Math.max(rssMiB, process.memoryUsage.rss() / MIB);
+    const begin = performance.now();
+    writeAll(result);
+    floor = performance.now() - begin;
+  }
+  const seconds = median(times) / 1000;
+  const what = `compile from scratch ${topology.hosts.size} hosts, ${topology.ports.size} ports, ${topology.networks.size} networks, ${topology.routers.size} routers: ${flows} flows`;
+  return [
+    {
+      what,
+      unit: 's',
+      heddle: seconds,
+      floor: floor / 1000,
+      floorIs: 'writing each flow once',
+      ratio: median(times) / floor,
+      target: '≤ 10 s',
+      isMet: seconds <= 10,
+    },
+    {
+      what: 'resident memory while it compiles',
+      unit: 'MiB',
+      heddle: rssMiB,
+      target: '≤ 2,048 MiB',
+      isMet: rssMiB <= 2048,
+    },
+  ];
+};
+
+/** One port moves in and out of the site, and one file with another address of it comes: compile and encode. */
+export const changeLine: Line = async ({ rounds, shrink }) => {
+  const document = largeSiteDocument(shrink);
+  const topology = loadSite(document);
+  const { compiler } = compileLarge(topology);
+  const home = topology.ports.get(portName(7, 3))?.host;
+  if (home === undefined) throw new Error('the port has no host');
+  const bridges = new Set<number>();
+  const cost = (work: () => void): number => {
+    collectGarbage();
+    const start = performance.now();
+    work();
+    const result = compiler.pass();
+    writeAll(result);
+    bridges.add(result.changes.length);
+    return performance.now() - start;
+  };
+  const times: number[] = [];
+  for (let round = 0; round < Math.max(rounds, 20); round++) {
+    times.push(cost(() => compiler.setPortLocation(portName(7, 3), undefined)));
+    times.push(cost(() => compiler.setPortLocation(portName(7, 3), home)));
+  }
+  const reloads: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const ports = document.ports.map((port) =>
+      port.id === portName(7, 3) ? { ...port, mac_address: `fa:16:3d:00:00:${10 + round}` } : port,
+    );
+    const changed = loadSite({ ...document, ports });
+    reloads.push(cost(() => compiler.setTopology(changed)));
+  }
+  return [
+    {
+      what: 'one port change in that site: compile and encode for all affected hosts',
+      unit: 'ms',
+      heddle: median(times),
+      target: '≤ 5 ms',
+      isMet: median(times) <= 5,
+      note: `p99 ${quantile(times, 0.99).toFixed(2)} ms; bridges touched: ${[...bridges].join(', ')} of ${topology.hosts.size * 2}`,
+    },
+    { what: 'one port changed in the file, as it was loaded anew', unit: 'ms', heddle: median(reloads) },
+  ];
+};
+
+export const memoryLine: Line = async ({ shrink }) => {
+  const topology = oneHostSite(1_000_000 / shrink);
+  const used = (): number => {
+    collectGarbage();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  const before = used();
+  const compiler = compileOneHost(topology);
+  const after = used();
+  const size = compiler.book(ONE_HOST, 'br-tun')?.size ?? 0;
+  const bytes = (after - before) / size;
+  return [
+    {
+      what: `memory of the compiler for each of ${size} flows, book and what keeps it up to date`,
+      unit: 'bytes',
+      heddle: bytes,
+      target: '≤ 200 bytes',
+      isMet: bytes <= 200,
+    },
+  ];
+};

@@ -94,6 +94,9 @@ const BRIDGE_OTHER_CONFIG = new Map([
 
 const INACTIVITY_PROBE_MS = 10_000;
 
+/** Longest wait of a bridge before it calls again. By default it is 8 s, which a restarted controller would wait for it. */
+const MAX_BACKOFF_MS = 1_000;
+
 /** The writes that bring a host from what it shows to what is wanted. Empty when it is right. */
 export function planHost(wanted: WantedHost, view: SwitchView): readonly HostWrite[] {
   const writes: HostWrite[] = [];
@@ -141,13 +144,18 @@ function* planController(bridge: string, target: string, controllers: readonly C
   const columns: Record<string, Cell> = {};
   if (first.connection_mode !== 'out-of-band') columns.connection_mode = 'out-of-band';
   if (first.inactivity_probe !== INACTIVITY_PROBE_MS) columns.inactivity_probe = INACTIVITY_PROBE_MS;
+  if (first.max_backoff !== MAX_BACKOFF_MS) columns.max_backoff = MAX_BACKOFF_MS;
   if (Object.keys(columns).length > 0) {
     yield { kind: 'setColumns', table: 'Controller', name: `${bridge} ${target}`, uuid: first._uuid, columns };
   }
 }
 
 /** The columns of a controller that heddle makes. */
-export const CONTROLLER_COLUMNS = { connection_mode: 'out-of-band', inactivity_probe: INACTIVITY_PROBE_MS } as const;
+export const CONTROLLER_COLUMNS = {
+  connection_mode: 'out-of-band',
+  inactivity_probe: INACTIVITY_PROBE_MS,
+  max_backoff: MAX_BACKOFF_MS,
+} as const;
 
 function* planPatch(wanted: WantedPatch, port: PortView | undefined): Generator<HostWrite> {
   const { bridge, name, peer } = wanted;

@@ -27,7 +27,7 @@ export const MONITORED = {
   ],
   Port: ['interfaces', 'name', 'other_config', 'tag', 'trunks', 'vlan_mode'],
   Interface: ['error', 'external_ids', 'name', 'ofport', 'options', 'type'],
-  Controller: ['connection_mode', 'inactivity_probe', 'target'],
+  Controller: ['connection_mode', 'inactivity_probe', 'max_backoff', 'target'],
 } as const;
 
 type Columns<Row, Names extends readonly string[]> = Readonly<Pick<Row, (Names[number] | '_uuid') & keyof Row>>;

@@ -67,7 +67,7 @@ export class BridgeInstaller {
   #passCount = 0;
   #lastPassMs: number | undefined;
   #lastPassKind: 'reconcile' | 'change' | undefined;
-  #errorCount = 0;
+  readonly #errorCounts = new Map<string, number>();
 
   constructor(options: BridgeInstallerOptions) {
     this.host = options.host;
@@ -93,7 +93,7 @@ export class BridgeInstaller {
     connection.subscribe({
       closed: () => this.#lost(connection),
       error: (error) => {
-        this.#errorCount += 1;
+        this.#countError(error.code);
         this.#options.limitedLog.warn(
           `error ${this.host} ${this.bridge} ${error.code}`,
           { host: this.host, bridge: this.bridge, xid: error.xid, error: error.code },
@@ -163,7 +163,8 @@ export class BridgeInstaller {
       lastPassKind: this.#lastPassKind,
       flowMods: { ...this.#flowMods },
       drift: { ...this.#drift },
-      errorCount: this.#errorCount,
+      errorCount: [...this.#errorCounts.values()].reduce((sum, count) => sum + count, 0),
+      errorCounts: Object.fromEntries(this.#errorCounts),
     };
   }
 
@@ -291,7 +292,7 @@ export class BridgeInstaller {
   ): Promise<void> {
     for (const { kind } of operations) this.#flowMods[kind] += 1;
     const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
-    this.#errorCount += refused.length;
+    for (const { error } of refused) this.#countError(error.code);
     this.#refused.add([...unwritable, ...refused]);
   }
 
@@ -320,6 +321,10 @@ export class BridgeInstaller {
     if (this.#pending.size === 0) return false;
     const flow = desired?.flow ?? (installed === undefined ? undefined : decodeRawFlow(installed));
     return flow !== undefined && this.#pending.has(flowKey(flow));
+  }
+
+  #countError(code: string): void {
+    this.#errorCounts.set(code, (this.#errorCounts.get(code) ?? 0) + 1);
   }
 
   #passFailed(error: unknown, connection: SwitchConnection): void {

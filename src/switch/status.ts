@@ -40,8 +40,9 @@ export interface BridgeStatus {
   readonly flowMods: FlowModCounts;
   /** Found since the start: foreign flows at any reconcile; missing, changed and stale ones at audits. */
   readonly drift: DriftCounts;
-  /** OFPT_ERRORs since the start. */
+  /** OFPT_ERRORs since the start, in all and by code (`OFPBAC_BAD_OUT_GROUP`, or the code of our own encoder). */
   readonly errorCount: number;
+  readonly errorCounts: Readonly<Record<string, number>>;
 }
 
 export interface FlowModCounts {

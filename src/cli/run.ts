@@ -6,6 +6,7 @@ import { type ControlHandlers, defaultControlPath, serveControl } from '../contr
 import { Controller } from '../controller/controller.ts';
 import { liveDifference } from '../controller/live-difference.ts';
 import { liveFlows } from '../controller/live-flows.ts';
+import { Metrics, MetricsServer } from '../controller/metrics.ts';
 import { defaultStateDirectory } from '../controller/state-store.ts';
 import { readStatus, type TopologyStatus } from '../controller/status.ts';
 import { readTopologyFile, TopologyWatcher } from '../controller/topology-file.ts';
@@ -49,7 +50,10 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
     options.control ?? defaultControlPath(process.env, userId),
     handlersOf(controller, source),
   );
+  let metrics: MetricsServer | undefined;
   try {
+    // Before the first pass, so that it is counted too.
+    if (options.metrics !== undefined) metrics = await MetricsServer.listen(options.metrics, new Metrics(controller));
     await controller.start(reading.topology);
     controller.hold(reading.derived);
     logger.info({ file, control: control.path, pid: process.pid }, 'heddle runs');
@@ -60,6 +64,7 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
     return EXIT.success;
   } finally {
     await controller.close();
+    await metrics?.close();
     await control.close();
   }
 }

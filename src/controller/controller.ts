@@ -13,6 +13,7 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { OpenFlowListener } from '../openflow/listener.ts';
 import { OvsdbListener, type OvsdbPeer } from '../ovsdb/index.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
+import type { BridgeStatus } from '../switch/status.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
@@ -48,9 +49,16 @@ export interface PassFigures {
   readonly changedBridges: number;
 }
 
+/** Told of passes as they end: what metrics make histograms of. */
+export interface PassObserver {
+  readonly pass: (figures: PassFigures) => void;
+  readonly bridgePass: (status: BridgeStatus) => void;
+}
+
 export class Controller {
   readonly agents = new Map<string, HostAgent>();
   readonly compiler = new Compiler();
+  observer: PassObserver | undefined;
   readonly #options: ControllerOptions;
   readonly #logger: Logger;
   readonly #limitedLog: LimitedLog;
@@ -102,6 +110,11 @@ export class Controller {
     let count = 0;
     for (const refused of this.#conflicts.values()) count += refused;
     return count;
+  }
+
+  /** Log lines that the rate limit held back. */
+  get suppressedLineCount(): number {
+    return this.#limitedLog.suppressedCount;
   }
 
   /** Connections that no bridge of the topology claims. */
@@ -208,7 +221,10 @@ export class Controller {
       logger: this.#logger,
       limitedLog: this.#limitedLog,
       // A patch is opened when the flows of its bridges are in place.
-      onPass: () => this.#markStale(host),
+      onPass: (status) => {
+        this.observer?.bridgePass(status);
+        this.#markStale(host);
+      },
     });
   }
 
@@ -280,7 +296,9 @@ export class Controller {
       const agent = this.agents.get(host);
       return agent?.view === undefined ? undefined : agent.installer(bridge);
     });
-    if (rendered > 0) this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges: changes.length };
+    if (rendered === 0) return;
+    this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges: changes.length };
+    this.observer?.pass(this.#lastPass);
   }
 
   #apply(change: BridgeChange): void {

@@ -53,7 +53,7 @@ export class HostAgent {
   /** Physical bridges whose patches may carry traffic. Once open they stay so. */
   readonly openPatches = new Set<string>();
   /** Since the start. */
-  readonly counts = { transactions: 0, writes: 0, failures: 0 };
+  readonly counts = { sessions: 0, transactions: 0, writes: 0, failures: 0 };
   /** The last pass had nothing more to write. */
   isWritten = false;
   lastFailure: string | undefined;
@@ -81,7 +81,10 @@ export class HostAgent {
         this.#view = undefined;
         options.onChange();
       },
-      onState: () => options.onChange(),
+      onState: ({ phase }) => {
+        if (phase === 'live') this.counts.sessions += 1;
+        options.onChange();
+      },
     });
     if (options.dials) this.#client.start();
   }
@@ -104,6 +107,11 @@ export class HostAgent {
 
   get isWriting(): boolean {
     return this.#isWriting || this.#retryTimer !== undefined;
+  }
+
+  /** Rows held of the host's OVSDB. */
+  get replicaSize(): number {
+    return this.#client.replica.size;
   }
 
   /** What the host's OVSDB shows, also while it is away; undefined before it was ever seen whole. */

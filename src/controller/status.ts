@@ -44,7 +44,12 @@ export interface HostStatus {
   readonly ovsdbError: string | undefined;
   readonly ovsVersion: string | undefined;
   readonly localVlans: Readonly<Record<string, number>>;
-  readonly ovsdbWrites: { readonly transactions: number; readonly writes: number; readonly failures: number };
+  readonly ovsdbWrites: {
+    readonly sessions: number;
+    readonly transactions: number;
+    readonly writes: number;
+    readonly failures: number;
+  };
   readonly bridges: readonly BridgeStatus[];
 }
 

@@ -58,6 +58,10 @@ export const LIMITS = {
   controlConnections: 32,
   controlRequestLength: 1_000_000,
   controlTimeoutMs: 10_000,
+  /** Scrapers at once, how long one may take to ask, and how finely the event loop's delay is measured for them. */
+  metricsConnections: 16,
+  metricsTimeoutMs: 5_000,
+  eventLoopResolutionMs: 10,
   /** How long `heddle doctor` waits for one host's OVSDB. */
   doctorTimeoutMs: 5_000,
   /** How often `heddle diff --watch` looks. */

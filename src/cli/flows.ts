@@ -55,7 +55,18 @@ export async function flows(file: string | undefined, options: FlowsOptions, ter
   }
   const bridges = file === undefined ? await askLive(options) : compileFile(file, options, terminal);
   if (bridges === undefined) return EXIT.finding;
+  if (options.ofctl && bridges.length > 1) {
+    const names = bridges.map(({ host, bridge }) => `${host} ${bridge}`).join(', ');
+    terminal.talk(`heddle flows: --ofctl writes a file for one bridge: give --host and --bridge, of ${names}\n`);
+    return EXIT.usage;
+  }
   const chosen = bridges.map((bridge) => choose(bridge, table, options.object));
+  if (options.object !== undefined && chosen.every((bridge) => bridge.flows.length === 0)) {
+    throw new HeddleError(
+      'NO_OBJECT',
+      `no flow here comes of "${options.object}": give the id of a network, port or host; --explain shows what flows come of`,
+    );
+  }
   if (options.json) terminal.out(formatJson(chosen.map((bridge) => bridgeJson(bridge, textOptions(bridge, options)))));
   else print(chosen, options, terminal);
   return EXIT.success;
@@ -124,7 +135,9 @@ function textOptions({ portNames }: BridgeFlows, { names, live }: FlowsOptions):
 }
 
 function print(bridges: readonly BridgeFlows[], options: FlowsOptions, terminal: Terminal): void {
-  for (const [index, bridge] of bridges.entries()) {
+  const isFiltered = options.object !== undefined || options.table !== undefined;
+  const shown = bridges.filter((bridge) => bridge.flows.length > 0 || !isFiltered);
+  for (const [index, bridge] of shown.entries()) {
     const title = `${bridge.host} ${bridge.bridge}: ${plural(bridge.flows.length, 'flow')}`;
     // In a file for ovs-ofctl a title is a comment; there is no order to keep, so it is the order of a dump.
     if (bridges.length > 1 || options.ofctl) {

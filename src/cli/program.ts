@@ -7,22 +7,24 @@ import { HeddleError } from '../lib/errors.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import { paint, type Terminal } from './output.ts';
 
-const processTerminal = (): Terminal => ({
-  out: (text) => process.stdout.write(text),
-  talk: (text) => process.stderr.write(text),
-  isColoured: process.stdout.isTTY === true && !process.env.NO_COLOR,
-});
+function processTerminal(): Terminal {
+  // A reader that has seen enough (`heddle flows FILE | head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.success);
+    throw error;
+  });
+  return {
+    out: (text) => process.stdout.write(text),
+    talk: (text) => process.stderr.write(text),
+    isColoured: process.stdout.isTTY === true && !process.env.NO_COLOR,
+  };
+}
 
 /** Run one command; never throws. */
 export async function runCommandLine(
   commandLine: readonly string[],
   terminal: Terminal = processTerminal(),
 ): Promise<ExitStatus> {
-  // A reader that has seen enough (`heddle flows FILE | head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.success);
-    throw error;
-  });
   let status: ExitStatus = EXIT.success;
   const program = buildProgram(terminal, (result) => {
     status = result;
@@ -44,7 +46,8 @@ function buildProgram(terminal: Terminal, finish: (status: ExitStatus) => void):
     .version('0.1.0')
     .exitOverride()
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.talk })
-    .showHelpAfterError('(heddle --help, or heddle COMMAND --help, shows how)');
+    .showHelpAfterError('(heddle --help, or heddle COMMAND --help, shows how)')
+    .addHelpText('after', example('heddle check topology.yaml && heddle run topology.yaml'));
   addController(program, terminal, finish);
   addOffline(program, terminal, finish);
   addTools(program, terminal, finish);
@@ -68,7 +71,7 @@ function addController(program: Command, terminal: Terminal, finish: (status: Ex
     .option('--ovsdb-listen <tcp:ADDR:PORT>', 'where ovsdb-servers connect (again for more; ssl: too)', collect)
     .addOption(control())
     .option('--metrics <ADDR:PORT>', 'serve Prometheus metrics over HTTP')
-    .option('--state <dir>', 'what must outlive the process: host MACs, last known hosts of ports')
+    .option('--state <dir>', 'what must outlive the process: derived MACs and addresses, last known hosts of ports')
     .addOption(
       new Option('--log-level <level>', 'least level to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])

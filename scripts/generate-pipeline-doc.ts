@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { DesiredFlow } from '../src/compiler/book.ts';
 import { compileOffline, type OfflineBridge } from '../src/compiler/offline.ts';
 import { formatFlow } from '../src/flow/format.ts';
+import { ipFromText, macFromText } from '../src/lib/addresses.ts';
 import { DEVIATIONS } from '../src/pipeline/deviations.ts';
 import type { Feature } from '../src/pipeline/features.ts';
 import { brInt, brPhys, brTun } from '../src/pipeline/index.ts';
@@ -60,7 +61,13 @@ const FEATURE_NAMES: Readonly<Record<Feature, string>> = {
 export function pipelineDocument(): string {
   const loaded = loadTopology(readFileSync(new URL(SCENARIO, ROOT), 'utf8'), { file: SCENARIO });
   if (!('topology' in loaded)) throw new Error(`${SCENARIO} does not validate: ${JSON.stringify(loaded.errors)}`);
-  const { bridges } = compileOffline(loaded.topology, { host: HOST });
+  const { bridges, compiler } = compileOffline(loaded.topology, { host: HOST });
+  // An allowed address that a guest has taken, as its controller would have heard.
+  compiler.setNeighbour('blue', ipFromText('10.0.0.100'), {
+    macAddress: macFromText('00:00:5e:00:01:01'),
+    portId: 'blue2',
+  });
+  compiler.pass();
   const sections = BRIDGES.map((documented) => {
     const example = bridges.find(({ bridge }) => bridge === documented.example);
     if (example === undefined) throw new Error(`${SCENARIO} has no ${documented.example} on ${HOST}`);

@@ -2,16 +2,27 @@
  * The compiler: facts in, flows out. The controller gives it a topology, what the switches show and where ports are, and after
  * any number of changes asks for one pass. Pure: no clock, no input, no output.
  */
+import type { Match } from '../flow/flow.ts';
+import type { Ip } from '../lib/addresses.ts';
+import { readRegisters } from '../pipeline/router-registers.ts';
 import type { Topology } from '../topology/model.ts';
 import type { BridgeBook, Origin } from './book.ts';
 import { Engine, type PassResult } from './engine.ts';
 import { siteOwner } from './owners.ts';
 import type { Site } from './site.ts';
-import { type HostFacts, World } from './world.ts';
+import { type HostFacts, type ResolvedNeighbour, World } from './world.ts';
 
 export type { BridgeBook, BridgeChange, Conflict, DesiredFlow, Origin } from './book.ts';
 export type { PassResult } from './engine.ts';
-export type { Binding, HostFacts } from './world.ts';
+export type { Binding, HostFacts, ResolvedNeighbour } from './world.ts';
+
+/** A packet's registers, in the words of the topology. */
+export interface RouterRegisters {
+  readonly routerId?: string;
+  /** The network that the packet is in: where it came from, and once routed where it goes. */
+  readonly networkId?: string;
+  readonly nextHop?: Ip;
+}
 
 export class Compiler {
   readonly #world = new World();
@@ -42,6 +53,34 @@ export class Compiler {
     this.#world.site.setPortLocation(portId, host);
   }
 
+  /** What is plugged into a host's br-int, by iface-id: whose ports of routers are there that somebody else plugs. */
+  setPluggedPorts(host: string, ids: ReadonlySet<string>): void {
+    this.#world.site.setPluggedPorts(host, ids);
+  }
+
+  /** An address that the topology gives to no port is at a port, with this MAC; undefined: at none. */
+  setNeighbour(networkId: string, ip: Ip, found: ResolvedNeighbour | undefined): void {
+    this.#world.setNeighbour(networkId, ip, found);
+  }
+
+  /** What of the topology is not done, or not done wholly, for people to read. */
+  warnings(): readonly string[] {
+    return this.site.routing.warnings;
+  }
+
+  /** What the registers of a packet that a host's br-int sent up say. Absent: nothing, or of what is gone. */
+  readRegisters(host: string, match: Match): RouterRegisters {
+    const { router, network, nextHopIpv4, nextHopIpv6 } = readRegisters(match);
+    const routerId = router === undefined ? undefined : this.site.routing.idsByKey.get(router);
+    const networkId = network === undefined ? undefined : this.#world.networkAt(host, network);
+    const nextHop = nextHopIpv6 ?? nextHopIpv4;
+    return {
+      ...(routerId !== undefined && { routerId }),
+      ...(networkId !== undefined && { networkId }),
+      ...(nextHop !== undefined && { nextHop }),
+    };
+  }
+
   /** Render what the changes since the last pass touch. */
   pass(): PassResult {
     return this.#engine.pass();
@@ -67,9 +106,10 @@ export class Compiler {
     if (topology === undefined) return origin;
     const space = origin.object.indexOf(' ');
     const id = origin.object.slice(space + 1);
-    const places = { host: topology.hosts, network: topology.networks, port: topology.ports } as const;
+    const { hosts: host, networks: network, ports: port, routers: router } = topology;
+    const places = { host, network, port, router } as const;
     const kind = origin.object.slice(0, space);
-    if (kind !== 'host' && kind !== 'network' && kind !== 'port') return origin;
+    if (kind !== 'host' && kind !== 'network' && kind !== 'port' && kind !== 'router') return origin;
     const source = places[kind].get(id)?.origin;
     return source === undefined ? origin : { ...origin, path: source.path, line: source.line };
   }

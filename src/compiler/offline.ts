@@ -66,6 +66,7 @@ export class OfflineSite {
     compiler.setTopology(topology);
     for (const [host, mac] of options.hostMacs ?? []) compiler.setHostMac(host, mac);
     for (const port of topology.ports.values()) compiler.setPortLocation(port.id, port.host);
+    for (const host of topology.hosts.values()) compiler.setPluggedPorts(host.name, routerPortsOn(host, compiler));
     for (const host of topology.hosts.values()) {
       if (options.host !== undefined && options.host !== host.name) continue;
       const imagined = this.#hosts.get(host.name) ?? { bridges: new Map(), localVlans: new Map() };
@@ -93,8 +94,9 @@ function imagine(topology: Topology, host: Host, compiler: Compiler, imagined: I
   const patchTun = hasTunnels ? { patchTun: integration.of(PATCH_TUN) } : {};
   const physicalBridges = [...new Set(host.bridgeMappings.values())].sort();
   const patchPhys = new Map(physicalBridges.map((bridge) => [bridge, integration.of(integrationPatchName(bridge))]));
-  const local = [...topology.ports.values()].filter((port) => port.host === host.name);
-  const ports = new Map(local.map(({ id }) => [id, { ofport: integration.of(id), name: id }]));
+  const local = [...topology.ports.values()].flatMap((port) => (port.host === host.name ? port.id : []));
+  const plugged = [...local, ...routerPortsOn(host, compiler)];
+  const ports = new Map(plugged.map((id) => [id, { ofport: integration.of(id), name: id }]));
   imagined.localVlans = allocateLocalVlans(compiler.site.networksOn(host.name), imagined.localVlans);
   const { localVlans } = imagined;
   const tunnel = hasTunnels ? { tunnel: imagineTunnels(host, compiler, numberingOf(host.bridges.tunnel)) } : {};
@@ -102,6 +104,15 @@ function imagine(topology: Topology, host: Host, compiler: Compiler, imagined: I
     physicalBridges.map((bridge) => [bridge, { patchInt: numberingOf(bridge).of(physicalPatchName(bridge)) }]),
   );
   return { localVlans, integration: { ...patchTun, patchPhys, ports, deadPorts: [] }, ...tunnel, physical };
+}
+
+/** What somebody else would plug in for the routers that are not flows: interfaces where there are guests. */
+function routerPortsOn(host: Host, { site }: Compiler): ReadonlySet<string> {
+  const needed = new Set(site.routersNeededOn(host.name).map(({ id }) => id));
+  const ports = [...site.routing.pluggedPorts].filter(
+    ([, { kind, routerId }]) => kind === 'qr' && needed.has(routerId),
+  );
+  return new Set(ports.map(([id]) => id).sort());
 }
 
 function imagineTunnels(host: Host, compiler: Compiler, numbering: Numbering): NonNullable<HostFacts['tunnel']> {

@@ -6,15 +6,13 @@ import { advertisementSpoof, arpSpoof, type GuardedPort, ipSpoof, macSpoof } fro
 import * as int from '../pipeline/br-int.ts';
 import * as phys from '../pipeline/br-phys.ts';
 import * as tun from '../pipeline/br-tun.ts';
-import type { Entity, Rule } from '../pipeline/language.ts';
-import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
+import { flows, NOTHING, onInt, onTun } from './placement.ts';
+import { RouterOwners } from './router-owners.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
-import { ALL, type HostProfile, type World } from './world.ts';
-
-const NOTHING: readonly Placement[] = [];
+import { ALL, type World } from './world.ts';
 
 /** Ports of a router that every host has: no host is the place of their MAC. */
 const EVERYWHERE = 'network:router_interface_distributed';
@@ -27,14 +25,17 @@ export function siteOwner(world: World): OwnerName {
 /** The kinds of owners of one world. */
 class SiteOwners {
   readonly #world: World;
+  readonly #routers: RouterOwners;
 
   constructor(world: World) {
     this.#world = world;
+    this.#routers = new RouterOwners(world);
   }
 
   readonly host = owner('host', (view, name) => {
     view.child(this.integrationBridge(name));
     view.child(this.tunnelBridge(name));
+    view.child(this.#routers.routing(name));
     view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
     view.each(this.#world.routingHosts.at(ALL), (other) => this.hostMac(name, other));
     view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));
@@ -189,6 +190,10 @@ class SiteOwners {
   });
 
   readonly boundPort = owner('bound port', (view, name, portId) => {
+    view.child(this.#routers.routedPort(name, portId));
+    view.child(this.#routers.centralisedPort(name, portId));
+    // A router's port that somebody else plugs speaks for everyone.
+    if (view.read(this.#world.pluggedPorts.at(portId)) !== undefined) return NOTHING;
     const profile = view.read(this.#world.profiles.at(name));
     const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
     if (profile === undefined || ofport === undefined) return NOTHING;
@@ -213,19 +218,6 @@ class SiteOwners {
     view.each(this.#world.hosts.at(ALL), this.host);
     return NOTHING;
   });
-}
-
-/** The flows of one entity by some rules, in order. */
-function flows<E extends Entity>(profile: HostProfile, entity: E, ...rules: readonly Rule<E>[]): DesiredFlow[] {
-  return rules.flatMap((rule) => rule(entity, profile.features));
-}
-
-function onInt(host: string, profile: HostProfile, desired: readonly DesiredFlow[]): readonly Placement[] {
-  return desired.length === 0 ? NOTHING : [{ host, bridge: profile.integrationBridge, flows: desired }];
-}
-
-function onTun(host: string, profile: HostProfile, desired: readonly DesiredFlow[]): readonly Placement[] {
-  return desired.length === 0 ? NOTHING : [{ host, bridge: profile.tunnelBridge, flows: desired }];
 }
 
 /** DHCP and router ports speak for others; port security is not for them. */

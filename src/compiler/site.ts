@@ -7,9 +7,11 @@
 import type { Ip } from '../lib/addresses.ts';
 import { HeddleError } from '../lib/errors.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
-import type { Host, NetworkType, Topology } from '../topology/model.ts';
-import { Collections, Facts } from './facts.ts';
+import type { Host, NetworkType, Port, Topology } from '../topology/model.ts';
+import { Collections, Facts, pairKey } from './facts.ts';
 import { tunnelPortName } from './names.ts';
+import { PairCounts } from './pair-counts.ts';
+import { buildRouting, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
 
 /** A tunnel that a host needs. */
 export interface TunnelNeed {
@@ -46,20 +48,53 @@ export function hasTunnelBridge(host: Host): boolean {
   return host.localIp !== undefined;
 }
 
+/** A port that a router serves: not one of a router's own. */
+export function isServiceable({ deviceOwner }: Port): boolean {
+  return !deviceOwner.startsWith('network:router_');
+}
+
+/** What there is of an iface-id that may be plugged in, as a port or as a router's; undefined: nobody declared it. */
+export function declaredPort(
+  topology: Topology,
+  routing: RoutingModel,
+  id: string,
+): { readonly networkId: string; readonly adminStateUp: boolean } | undefined {
+  const plugged = routing.pluggedPorts.get(id);
+  return topology.ports.get(id) ?? (plugged && { networkId: plugged.networkId, adminStateUp: true });
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
 export class Site {
   #topology: Topology | undefined;
+  #routing: RoutingModel = NO_ROUTING;
   /** Where each port is, of hosts that the topology has. */
   readonly locations = new Facts<string>();
   /** Ids of the ports of a network that are somewhere. By network id. */
   readonly portsOf = new Collections();
-  /** Names of the hosts that have a network. By network id. */
+  /** Names of the hosts that have ports of a network, a router's that is plugged in among them. By network id. */
   readonly hostsOf = new Collections();
-  /** Ids of the networks that a host has. By host name. */
+  /** Ids of the networks that a host has: for its ports, or for a router of its. By host name. */
   readonly networksOf = new Collections();
+  /** Ids of the routers that are flows on a host. By host name. */
+  readonly routersOf = new Collections();
+  /** Ids of the networks of those routers. By host name. */
+  readonly routedNetworksOf = new Collections();
+  /** A network has such a router on a host: pairKey of host and network. */
+  readonly routedNetworks = new Facts<true>();
   /** What was said, whether or not the topology has the port and the host. */
   readonly #told = new Map<string, string>();
-  /** Number of ports that a network has on a host. By network id, then host name. */
-  #portCounts = new Map<string, Map<string, number>>();
+  /** iface-ids that are plugged into a host's br-int. By host name. */
+  readonly #plugged = new Map<string, ReadonlySet<string>>();
+  /** How many ports a network, and a subnet, has on a host. */
+  #networkCounts = new PairCounts();
+  #subnetCounts = new PairCounts();
+  /** Names of the hosts that have a network in whatever way. By network id. */
+  readonly #membersOf = new Collections();
+  /** Ids of the networks that a host has ports of. By host name. */
+  readonly #presentOn = new Map<string, ReadonlySet<string>>();
+  /** Hosts of the topology. */
+  #hosts: readonly string[] = [];
   readonly #tunnels = new Map<string, readonly TunnelNeed[]>();
   #changedHosts = new Set<string>();
 
@@ -67,28 +102,30 @@ export class Site {
     return this.#topology;
   }
 
+  /** What the topology says of routers. */
+  get routing(): RoutingModel {
+    return this.#routing;
+  }
+
   /** Take in another topology. Ports are where they were. */
   setTopology(topology: Topology): void {
     this.#topology = topology;
+    this.#routing = buildRouting(topology);
     const located = new Map<string, string>();
     const portsOf = new Map<string, string[]>();
-    const counts = new Map<string, Map<string, number>>();
+    this.#networkCounts = new PairCounts();
+    this.#subnetCounts = new PairCounts();
     for (const port of topology.ports.values()) {
       const host = this.#told.get(port.id);
       if (host === undefined || !topology.hosts.has(host)) continue;
       located.set(port.id, host);
       listAt(portsOf, port.networkId).push(port.id);
-      const hosts = counts.get(port.networkId) ?? new Map<string, number>();
-      hosts.set(host, (hosts.get(host) ?? 0) + 1);
-      counts.set(port.networkId, hosts);
+      this.#countPort(port, host, 1);
     }
-    const networksOf = new Map<string, string[]>();
-    for (const [network, hosts] of counts) for (const host of hosts.keys()) listAt(networksOf, host).push(network);
     this.locations.setAll(located);
     this.portsOf.replaceAll(portsOf);
-    this.hostsOf.replaceAll(new Map([...counts].map(([network, hosts]) => [network, hosts.keys()])));
-    this.networksOf.replaceAll(networksOf);
-    this.#portCounts = counts;
+    for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) this.#refreshHost(host);
+    this.#hosts = [...topology.hosts.keys()];
     this.#tunnels.clear();
     for (const host of topology.hosts.keys()) this.#changedHosts.add(host);
   }
@@ -105,8 +142,18 @@ export class Site {
     this.locations.set(portId, after);
     if (after === undefined) this.portsOf.delete(port.networkId, portId);
     else this.portsOf.add(port.networkId, portId);
-    if (before !== undefined) this.#count(port.networkId, before, -1);
-    if (after !== undefined) this.#count(port.networkId, after, 1);
+    for (const [place, difference] of [
+      [before, -1],
+      [after, 1],
+    ] as const) {
+      if (place !== undefined && this.#countPort(port, place, difference)) this.#refreshHost(place);
+    }
+  }
+
+  /** What is plugged into a host's br-int, by iface-id: the ports of routers that somebody else plugs need their networks there. */
+  setPluggedPorts(host: string, ids: ReadonlySet<string>): void {
+    this.#plugged.set(host, ids);
+    this.#refreshHost(host);
   }
 
   /** Ids of the networks that a host has. */
@@ -134,24 +181,65 @@ export class Site {
     return changed;
   }
 
-  #count(network: string, host: string, difference: 1 | -1): void {
-    const hosts = this.#portCounts.get(network) ?? new Map<string, number>();
-    this.#portCounts.set(network, hosts);
-    const count = (hosts.get(host) ?? 0) + difference;
-    if (count > 0) hosts.set(host, count);
-    else hosts.delete(host);
-    const isPresent = count > 0;
-    if (isPresent === this.hostsOf.elementsOf(network).has(host)) return;
-    if (isPresent) {
-      this.hostsOf.add(network, host);
-      this.networksOf.add(host, network);
-    } else {
-      this.hostsOf.delete(network, host);
-      this.networksOf.delete(host, network);
+  /** Whether the host has ports of the network, or of one of the port's subnets, for the first time or no more. */
+  #countPort(port: Port, host: string, difference: 1 | -1): boolean {
+    let isTurn = this.#networkCounts.add(port.networkId, host, difference);
+    if (!isServiceable(port)) return isTurn;
+    for (const subnetId of new Set(port.fixedIps.map((fixedIp) => fixedIp.subnetId))) {
+      if (this.#subnetCounts.add(subnetId, host, difference)) isTurn = true;
     }
-    for (const touched of [host, ...this.hostsOf.elementsOf(network)]) {
-      this.#tunnels.delete(touched);
-      this.#changedHosts.add(touched);
+    return isTurn;
+  }
+
+  /** What a host has, for the ports that it has. */
+  #refreshHost(host: string): void {
+    const isKnown = this.#topology?.hosts.has(host) === true;
+    const routers = this.routersNeededOn(host).filter(({ dataplane }) => dataplane === 'flows');
+    const routed = new Set(routers.flatMap(({ networkIds }) => networkIds));
+    const present = new Set(isKnown ? [...this.#networkCounts.firstsOf(host), ...this.#pluggedNetworks(host)] : []);
+    const networks = new Set([...present, ...routed]);
+    const changed = [
+      ...syncInverse(this.hostsOf, host, this.#presentOn.get(host) ?? NONE, present),
+      ...syncInverse(this.#membersOf, host, this.networksOn(host), networks),
+    ];
+    this.#presentOn.set(host, present);
+    for (const id of this.routedNetworksOf.elementsOf(host)) {
+      if (!routed.has(id)) this.routedNetworks.set(pairKey(host, id), undefined);
+    }
+    for (const id of routed) this.routedNetworks.set(pairKey(host, id), true);
+    const routerIds = routers.map(({ id }) => id);
+    this.routersOf.replace(host, routerIds);
+    this.routedNetworksOf.replace(host, routed);
+    this.networksOf.replace(host, networks);
+    this.#touch(changed, host);
+  }
+
+  #pluggedNetworks(host: string): readonly string[] {
+    return [...(this.#plugged.get(host) ?? [])].flatMap((id) => this.#routing.pluggedPorts.get(id)?.networkId ?? []);
+  }
+
+  /** The routers that a host needs, of either kind: it has a port on a subnet of theirs. In order of id. */
+  routersNeededOn(host: string): readonly RoutedRouter[] {
+    const topology = this.#topology;
+    const described = topology?.hosts.get(host);
+    if (topology === undefined || described === undefined || !hasRouters(topology, described)) return [];
+    const ids = new Set<string>();
+    for (const subnetId of this.#subnetCounts.firstsOf(host)) {
+      for (const { routerId } of this.#routing.gateways.get(subnetId) ?? []) ids.add(routerId);
+    }
+    return [...ids].sort().flatMap((id) => this.#routing.routers.get(id) ?? []);
+  }
+
+  /** Who has these networks may need other tunnels, now that a host has them in another way. */
+  #touch(networkIds: readonly string[], host: string): void {
+    if (networkIds.length === 0) return;
+    const touched = new Set([host]);
+    for (const id of networkIds) {
+      for (const member of this.#membersOf.elementsOf(id)) touched.add(member);
+    }
+    for (const name of touched) {
+      this.#tunnels.delete(name);
+      this.#changedHosts.add(name);
     }
   }
 
@@ -170,12 +258,15 @@ export class Site {
     return needs;
   }
 
+  /** Two hosts share a network when both have it, and there are ports on at least one of the two. */
   #sharedNetworkKeys(topology: Topology, host: string): Set<string> {
     const keys = new Set<string>();
     for (const networkId of this.networksOn(host)) {
       const type = topology.networks.get(networkId)?.networkType;
       if (type === undefined || !isTunnelled(type)) continue;
-      for (const remoteHost of this.hostsOf.elementsOf(networkId)) keys.add(tunnelKey(type, remoteHost));
+      const hasPorts = this.hostsOf.elementsOf(networkId).has(host);
+      const others = hasPorts ? this.#membersOf.elementsOf(networkId) : this.hostsOf.elementsOf(networkId);
+      for (const remoteHost of others) keys.add(tunnelKey(type, remoteHost));
     }
     return keys;
   }
@@ -184,6 +275,20 @@ export class Site {
 function meshKeys(topology: Topology): Set<string> {
   const types = new Set([...topology.networks.values()].map((network) => network.networkType).filter(isTunnelled));
   return new Set([...types].flatMap((type) => [...topology.hosts.keys()].map((remote) => tunnelKey(type, remote))));
+}
+
+/** Bring a host into, and out of, the collections of names that it has now, and had before. Returns those that changed. */
+function syncInverse(
+  collections: Collections,
+  host: string,
+  before: ReadonlySet<string>,
+  after: ReadonlySet<string>,
+): readonly string[] {
+  const added = [...after].filter((name) => !before.has(name));
+  const removed = [...before].filter((name) => !after.has(name));
+  for (const name of added) collections.add(name, host);
+  for (const name of removed) collections.delete(name, host);
+  return [...added, ...removed];
 }
 
 function listAt<T>(lists: Map<string, T[]>, key: string): T[] {

@@ -2,9 +2,11 @@
  * The world: every fact that renders may read, from the topology, from the switches, and from where ports are. Written by
  * compiler.ts as inputs come, read by owners.ts through views.
  */
+import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Features } from '../pipeline/features.ts';
 import type { Host, Network, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
+import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
 import { Site } from './site.ts';
 
 /** What exists only on a switch. The controller reads it from OVSDB. An ofport that is absent is not known (yet). */
@@ -46,6 +48,12 @@ export interface HostProfile {
   readonly bridgeMappings: ReadonlyMap<string, string>;
 }
 
+/** Who has an address that no port of the topology has for its own. */
+export interface ResolvedNeighbour {
+  readonly macAddress: number;
+  readonly portId: string;
+}
+
 /** The key of collections of which there is one. */
 export const ALL = '';
 
@@ -56,6 +64,19 @@ export class World {
   readonly profiles = new Facts<HostProfile>(sameMeaning);
   readonly networks = new Facts<Network>(sameMeaning);
   readonly ports = new Facts<Port>(sameMeaning);
+
+  readonly routers = new Facts<RoutedRouter>(sameMeaning);
+  /** By subnet id. */
+  readonly gateways = new Facts<readonly Gateway[]>(sameMeaning);
+  /** Ports of routers that somebody else plugs, by iface-id; and the interfaces among them, by network id. */
+  readonly pluggedPorts = new Facts<PluggedPort>(sameMeaning);
+  readonly pluggedInterfaces = new Collections();
+
+  // Found by the controller.
+  /** (network id, address as text). */
+  readonly neighbours = new Facts<ResolvedNeighbour>(sameMeaning);
+  /** Addresses as text, by network id. */
+  readonly neighboursOf = new Collections();
 
   // From the switches; two names are a pairKey.
   /** (host, network id). */
@@ -94,6 +115,11 @@ export class World {
     this.site.setTopology(topology);
     this.networks.setAll(topology.networks);
     this.ports.setAll(topology.ports);
+    const { routing } = this.site;
+    this.routers.setAll(routing.routers);
+    this.gateways.setAll(routing.gateways);
+    this.pluggedPorts.setAll(routing.pluggedPorts);
+    this.pluggedInterfaces.replaceAll(routing.pluggedInterfaces);
     this.profiles.setAll(
       new Map([...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host))])),
     );
@@ -119,6 +145,20 @@ export class World {
     this.tunnelsOf.replace(name, facts?.tunnel?.tunnels.keys() ?? []);
     this.physicalBridgesOf.replace(name, facts?.physical.keys() ?? []);
     this.#refresh(name);
+  }
+
+  /** The network that a local VLAN stands for on a host. */
+  networkAt(host: string, localVlan: number): string | undefined {
+    const vlans = this.#hostFacts.get(host)?.localVlans ?? new Map<string, number>();
+    return [...vlans].find(([, vlan]) => vlan === localVlan)?.[0];
+  }
+
+  /** An address that the topology gives to no port is at a port, or at none. */
+  setNeighbour(networkId: string, ip: Ip, found: ResolvedNeighbour | undefined): void {
+    const text = ipToText(ip);
+    this.neighbours.set(pairKey(networkId, text), found);
+    if (found === undefined) this.neighboursOf.delete(networkId, text);
+    else this.neighboursOf.add(networkId, text);
   }
 
   /** The MAC that was allocated to a host. It counts where the topology gives none. */
@@ -171,9 +211,10 @@ function profileOf(host: Host, features: Features): HostProfile {
  * What is switched on for a host. A legacy host has no router flows, so it must not have the tables that send what other
  * hosts routed through them: those frames reach its guests as they are.
  */
-export function featuresOf({ settings }: Topology, host: Host): Features {
+export function featuresOf(topology: Topology, host: Host): Features {
+  const { settings } = topology;
   return {
-    distributedRouting: settings.enableDistributedRouting && host.agentMode !== 'legacy',
+    distributedRouting: hasRouters(topology, host),
     l2Population: settings.l2Population,
     arpResponder: settings.l2Population && settings.arpResponder,
   };

@@ -1,7 +1,7 @@
 /**
  * br-int, the integration bridge: every guest's port is here, each network has a local VLAN of its own. Table names, numbers
- * and priorities are Neutron's. This file holds the tables and what the bridge always does; anti-spoof.ts holds what a port may
- * send.
+ * and priorities are Neutron's, but for 32 to 40, where routers are. This file holds the tables and what the bridge always does;
+ * anti-spoof.ts holds what a port may send, router-*.ts what routers do, dvr.ts what others see of routers.
  */
 import { drop, pushVlan, setVlan } from './actions.ts';
 import { bridge, type Entity, goto } from './language.ts';
@@ -83,6 +83,42 @@ export const brInt = bridge('br-int', {
     miss: 'PACKET_RATE_LIMIT',
     to: ['PACKET_RATE_LIMIT'],
   },
+  ROUTER_IN: {
+    id: 32,
+    decides: 'From a guest whose network has a router: does the router answer it, route it, or not care?',
+    miss: 'none',
+    to: ['ROUTER_ROUTE', 'ND_ADVERTISE'],
+  },
+  ROUTER_ROUTE: {
+    id: 35,
+    decides: "Which way a router sends it: the longest prefix wins, and before all the router's own addresses.",
+    miss: 'none',
+    to: ['ROUTER_NEIGHBOUR'],
+  },
+  ROUTER_NEIGHBOUR: {
+    id: 36,
+    decides: 'May it travel on, and which MAC has the next hop?',
+    miss: 'none',
+    to: ['ROUTER_OUT'],
+  },
+  ROUTER_OUT: {
+    id: 38,
+    decides: 'What the router writes over it: its own MAC, and a TTL one less.',
+    miss: 'none',
+    to: ['ROUTER_DELIVER'],
+  },
+  ROUTER_DELIVER: {
+    id: 39,
+    decides: 'Where the receiver is: on this host, or outside.',
+    miss: 'none',
+    to: [],
+  },
+  ND_ADVERTISE: {
+    id: 40,
+    decides: "What stands in a router's neighbour advertisement: a solicitation has become one already.",
+    miss: 'none',
+    to: [],
+  },
   PACKET_RATE_LIMIT: {
     id: 59,
     decides: 'Nothing yet: the place of meters.',
@@ -95,6 +131,7 @@ export const brInt = bridge('br-int', {
     miss: 'normal',
     missPriority: 3,
     to: [],
+    visits: ['ROUTER_IN'],
   },
   TRANSIENT_EGRESS: {
     id: 62,

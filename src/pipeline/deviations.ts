@@ -45,4 +45,59 @@ export const DEVIATIONS: readonly Deviation[] = [
     heddle: 'the flood goes to tunnels that exist',
     why: 'Output to a port that is gone is dead weight, and wrong as soon as the number is used again.',
   },
+  {
+    id: 'guest-vlan',
+    neutron:
+      "a guest's tagged frame meets the rows of table 60 that match local VLANs: a guest reaches those of other networks",
+    heddle: 'an additional row in table 60 (priority 25) for each guest whose network has a router',
+    why: 'Networks without a common router never reach each other, whatever a guest sends.',
+    additionalRules: ['guest-vlan'],
+  },
+  {
+    id: 'routed-by-wire-alone',
+    neutron: 'rows of table 60 for guests of VLAN networks match a VLAN of the wire, wherever the frame comes from',
+    heddle: 'they match in_port=int-br-X too',
+    why: 'The same number may be a local VLAN of another network on the host.',
+  },
+  {
+    id: 'leaked-answers',
+    neutron: 'rows in tables 3 and 4 stay behind when a port of a router goes (quirk Q1)',
+    heddle: 'they go with the port',
+    why: 'Output to a port that is gone is dead weight, and wrong as soon as the number is used again.',
+  },
+  {
+    id: 'unreachable-drops',
+    neutron:
+      'drops of gateway ARP and advertisements in table 22 of physical bridges, to which no row leads (quirk Q2)',
+    heddle: 'not there',
+    why: 'They say something that is not so.',
+  },
+  {
+    id: 'answers-by-wire',
+    neutron:
+      'table 4 matches the local VLAN while frames still wear the VLAN of the wire, and the row of priority 99 lets it pass as a local VLAN (quirk Q3)',
+    heddle: 'both match the VLAN of the wire, and the second one translates it',
+    why: "Else a router's port on a VLAN network never gets an answer from another host.",
+  },
+  {
+    id: 'routers-of-two-families',
+    neutron:
+      'a second interface on a network takes over the rows of the first, and takes them along when it goes (quirk Q5)',
+    heddle:
+      'the rows of the first stay; additional rows, one priority above, are for IPv6 where it has an interface of its own',
+    why: 'Each family gets the MAC of its own router, in whichever order interfaces come and go.',
+    additionalRules: ['ipv6-by-tunnel', 'ipv6-by-provider', 'ipv6-answer-by-tunnel', 'ipv6-answer-by-provider'],
+  },
+  {
+    id: 'two-routers-on-a-subnet',
+    neutron: 'one gateway MAC for each subnet, whichever router a frame came through',
+    heddle: 'the same between hosts: the router with the lowest id; on one host each router shows its own MAC',
+    why: 'Between hosts a frame says which host routed it, and nothing says which router. The doctor and the log name the subnets.',
+  },
+  {
+    id: 'router-tables',
+    neutron: 'routers are namespaces',
+    heddle: 'routers with dataplane: flows are tables 32 to 40 of br-int, where table 60 sends what their guests send',
+    why: 'No namespace, no process and no port for a router. Between hosts it is the same distributed routing.',
+  },
 ];

@@ -28,6 +28,8 @@ export interface TableDeclaration<Name extends string> {
   readonly to: readonly Name[];
   /** Tables that `learn` of this one may write to. */
   readonly learns?: readonly Name[];
+  /** Tables that rows of this one may call with `visit`, earlier ones too. What is called never calls back. */
+  readonly visits?: readonly Name[];
   /**
    * The table exists with this feature only. Without it the table is transparent: a goto to it leads to where its miss goes.
    */
@@ -71,24 +73,38 @@ export const learn = <const Name extends string>(name: Name, options: LearnOptio
   ...options,
 });
 
-type Step<To extends string, Learns extends string> = PlainAction | readonly PlainAction[] | Goto<To> | Learn<Learns>;
+/** Has another table say what becomes of the packet, as goto does, and may lead back where goto may not. */
+export interface Visit<Name extends string> {
+  readonly type: 'visitTable';
+  readonly name: Name;
+}
+
+export const visit = <const Name extends string>(name: Name): Visit<Name> => ({ type: 'visitTable', name });
+
+type Step<To extends string, Learns extends string, Visits extends string> =
+  | PlainAction
+  | readonly PlainAction[]
+  | Goto<To>
+  | Learn<Learns>
+  | Visit<Visits>;
 
 /** One flow as a rule says it, table by name. */
 export interface Line {
   readonly table: string;
   readonly priority: number;
   readonly match: FlowMatch;
-  readonly steps: readonly Step<string, string>[];
+  readonly steps: readonly Step<string, string, string>[];
 }
 
 type Learns<D> = D extends { readonly learns: readonly (infer Name extends string)[] } ? Name : never;
+type Visits<D> = D extends { readonly visits: readonly (infer Name extends string)[] } ? Name : never;
 
 /** `table.UCAST_TO_TUN(2, match, ...actions)`: one function for each table of the bridge. */
 export type TableWriters<T extends TableDeclarations<T>> = {
   readonly [K in keyof T]: (
     priority: number,
     match: FlowMatch,
-    ...steps: readonly Step<T[K]['to'][number], Learns<T[K]>>[]
+    ...steps: readonly Step<T[K]['to'][number], Learns<T[K]>, Visits<T[K]>>[]
   ) => Line;
 };
 
@@ -202,6 +218,7 @@ function actionsOf(steps: Line['steps'], resolution: Resolution): readonly Actio
   for (const step of steps) {
     if (isGroup(step)) actions.push(...step);
     else if (step.type === 'gotoTable') actions.push({ type: 'goto', table: targetOf(step.name, resolution) });
+    else if (step.type === 'visitTable') actions.push({ type: 'resubmit', table: targetOf(step.name, resolution) });
     else if (step.type === 'learnInto') actions.push(learnAction(step, resolution));
     else actions.push(step);
   }

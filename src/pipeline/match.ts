@@ -25,10 +25,21 @@ export const ipv4 = (match: FlowMatch = {}): FlowMatch => ({ ethType: 0x0800, ..
 export const ipv6 = (match: FlowMatch = {}): FlowMatch => ({ ethType: 0x86dd, ...match });
 export const udp4 = (match: FlowMatch = {}): FlowMatch => ipv4({ ipProto: 17, ...match });
 
-/** ICMPv6 types (RFC 4861, RFC 2710, RFC 3810). */
+/** Any frame with a tag. */
+export const TAGGED: FlowMatch = { vlanVid: { value: OFPVID_PRESENT, mask: OFPVID_PRESENT } };
+
+/** ICMPv4 types (RFC 792). */
+export const ICMPV4 = { echoReply: 0, echoRequest: 8 } as const;
+
+export const icmpv4 = (match: FlowMatch = {}): FlowMatch => ipv4({ ipProto: 1, ...match });
+
+/** ICMPv6 types (RFC 4443, RFC 4861, RFC 2710, RFC 3810). */
 export const ICMPV6 = {
+  echoRequest: 128,
+  echoReply: 129,
   multicastListenerReport: 131,
   routerSolicitation: 133,
+  routerAdvertisement: 134,
   neighbourSolicitation: 135,
   neighbourAdvertisement: 136,
   multicastListenerReportV2: 143,
@@ -44,6 +55,11 @@ export const ARP_OP = { request: 1, reply: 2 } as const;
 export function within(prefix: Prefix): FieldValue | Masked {
   const bits = typeof prefix.address === 'number' ? 32 : 128;
   return prefix.length === bits ? prefix.address : { value: prefix.address, mask: prefixMask(prefix) };
+}
+
+/** That a field is within a prefix; nothing where every address is. */
+export function inPrefix(field: FieldName, prefix: Prefix): FlowMatch {
+  return prefix.length === 0 ? {} : { [field]: within(prefix) };
 }
 
 /** The match in the words of the field table. */

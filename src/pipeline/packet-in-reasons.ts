@@ -3,7 +3,9 @@
  * another, nor the controller. Serves the router's rules, which name a reason; the installer, which keeps the meters; and the
  * controller, which tells by a packet's userdata why it came (NXT_PACKET_IN2, ovs-actions(7) "controller").
  */
+import { METER_FLAGS, type Meter } from '../flow/meter.ts';
 import type { PlainAction } from './actions.ts';
+import type { DesiredMeter } from './origin.ts';
 
 export interface PacketInReason {
   /** Meter id on br-int, OpenFlow 1.3.5 §5.7. Fixed for ever: an unchanged restart finds its own. Userdata has it too. */
@@ -62,6 +64,19 @@ export const PACKET_IN_REASONS = {
 } as const satisfies Readonly<Record<string, PacketInReason>>;
 
 export type PacketInReasonName = keyof typeof PACKET_IN_REASONS;
+
+/** The meters of all reasons, for a host whose flows name them. */
+export function packetInMeters(object: string): readonly DesiredMeter[] {
+  return Object.values(PACKET_IN_REASONS).map((reason) => ({
+    meter: meterOf(reason),
+    origin: { rule: 'packet-in-meter', object },
+  }));
+}
+
+function meterOf({ id, ratePktps, burstPackets }: PacketInReason): Meter {
+  const bands = [{ type: 'drop', rate: ratePktps, burstSize: burstPackets }] as const;
+  return { meter: id, flags: METER_FLAGS.pktps | METER_FLAGS.burst, bands };
+}
 
 /** In every userdata of ours: "HD", then the version of this layout, then the reason's id. */
 const MARKER = [0x48, 0x44, 0x01] as const;

@@ -54,8 +54,7 @@ export function messageText(message: Message): string {
   if (message.type === 'multipartReply' && message.body.kind === 'flow') {
     const { flows } = message.body;
     const lines = flows.map(({ flow }) => `  ${formatFlow(flow)}`);
-    return [`${head} ${plural(flows.length, 'flow')}${message.more ? ', more follow' : ''}`, ...lines].join('
-');
+    return [`${head} ${plural(flows.length, 'flow')}${message.more ? ', more follow' : ''}`, ...lines].join('\n');
   }
   // Messages without data are not worth `{"data":""}`.
   const rest = Object.fromEntries(Object.entries(body).filter(([, value]) => !isEmpty(value)));

@@ -325,7 +325,9 @@ export class Controller {
       if (view === undefined || !(this.#allPortsAreStale || this.#staleHosts.has(name))) continue;
       // From now on, what this host does not show is not there: also ports that only the file puts on it.
       if (!this.#sightings.isKnown(name)) this.#allPortsAreStale = true;
-      for (const portId of this.#sightings.update(name, pluggedPorts(topology, host, view))) moved.add(portId);
+      const plugged = pluggedPorts({ topology, routing: this.compiler.site.routing }, host, view);
+      this.compiler.setPluggedPorts(name, plugged);
+      for (const portId of this.#sightings.update(name, plugged)) moved.add(portId);
     }
     if (this.#allPortsAreStale) for (const portId of topology.ports.keys()) moved.add(portId);
     this.#allPortsAreStale = false;
@@ -354,9 +356,10 @@ export class Controller {
     if (agent === undefined || view === undefined) return;
     const { host } = agent;
     const { site } = this.compiler;
+    const { routing } = site;
     const networkIds = site.networksOn(name);
     try {
-      agent.localVlans = assignLocalVlans({ topology, host, view, networkIds, kept: agent.localVlans });
+      agent.localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept: agent.localVlans });
     } catch (error) {
       if (!(error instanceof LocalVlanError)) throw error;
       agent.lastFailure = error.message;
@@ -364,7 +367,8 @@ export class Controller {
       return;
     }
     for (const bridge of physicalBridges(host)) if (this.#isProgrammed(agent, bridge)) agent.openPatches.add(bridge);
-    const request = { topology, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
+    const { localVlans } = agent;
+    const request = { topology, routing, host, view, localVlans, tunnels: site.tunnelsOf(name) };
     const { openPatches } = agent;
     const wanted = wantedHost({ ...request, openPatches, datapathIds: this.#connections.replacementsOf(name) });
     agent.write(planHost(wanted, view));

@@ -9,7 +9,8 @@ import {
   PATCH_TUN,
   physicalPatchName,
 } from '../compiler/names.ts';
-import { hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
+import type { RoutingModel } from '../compiler/routing.ts';
+import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { DEAD_VLAN } from './host-plan.ts';
 import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
@@ -17,17 +18,19 @@ import { physicalBridges } from './wanted.ts';
 
 export interface FactsRequest {
   readonly topology: Topology;
+  readonly routing: RoutingModel;
   readonly host: Host;
   readonly view: SwitchView;
   readonly localVlans: ReadonlyMap<string, number>;
   readonly tunnels: readonly TunnelNeed[];
 }
 
-export function readHostFacts({ topology, host, view, localVlans, tunnels }: FactsRequest): HostFacts {
+export function readHostFacts(request: FactsRequest): HostFacts {
+  const { topology, routing, host, view, localVlans, tunnels } = request;
   const integration = view.bridges.get(host.bridges.integration);
   const tunnel = view.bridges.get(host.bridges.tunnel);
   const patchTun = ofportOf(integration, PATCH_TUN, 'patch');
-  const { ports, deadPorts } = readGuests(topology, integration);
+  const { ports, deadPorts } = readGuests({ topology, routing }, integration);
   return {
     localVlans,
     integration: {
@@ -48,14 +51,17 @@ export function readHostFacts({ topology, host, view, localVlans, tunnels }: Fac
   };
 }
 
-/** Ids of the topology's ports that are plugged into the host's integration bridge and have an ofport. */
-export function pluggedPorts(topology: Topology, host: Host, view: SwitchView): ReadonlySet<string> {
+/** What a topology declares, its routers' ports among it. */
+export type Declared = Pick<FactsRequest, 'topology' | 'routing'>;
+
+/** iface-ids that are declared, and plugged into the host's integration bridge with an ofport. */
+export function pluggedPorts(declared: Declared, host: Host, view: SwitchView): ReadonlySet<string> {
   const integration = view.bridges.get(host.bridges.integration);
-  return new Set(readGuests(topology, integration).ports.keys());
+  return new Set(readGuests(declared, integration).ports.keys());
 }
 
 function readGuests(
-  topology: Topology,
+  { topology, routing }: Declared,
   integration: BridgeView | undefined,
 ): { readonly ports: ReadonlyMap<string, Binding>; readonly deadPorts: readonly number[] } {
   const ports = new Map<string, Binding>();
@@ -63,7 +69,7 @@ function readGuests(
   if (integration === undefined) return { ports, deadPorts };
   for (const [portId, { ofport, port }] of guestPorts(integration)) {
     if (ofport === undefined) continue;
-    if (topology.ports.has(portId)) ports.set(portId, { ofport, name: port.name });
+    if (declaredPort(topology, routing, portId) !== undefined) ports.set(portId, { ofport, name: port.name });
     else deadPorts.push(ofport);
   }
   deadPorts.sort((a, b) => a - b);
@@ -96,6 +102,7 @@ function ofportOf(bridge: BridgeView | undefined, name: string, type: string): n
 
 export interface LocalVlanRequest {
   readonly topology: Topology;
+  readonly routing: RoutingModel;
   readonly host: Host;
   readonly view: SwitchView;
   /** Networks that the host has according to the site. */
@@ -109,13 +116,13 @@ export interface LocalVlanRequest {
  * which is how they survive a restart), else the lowest free one. Throws LocalVlanError.
  */
 export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string, number> {
-  const { topology, host, view, kept } = request;
+  const { topology, routing, host, view, kept } = request;
   const remembered = new Map<string, number>();
   const networkIds = new Set(request.networkIds);
   const integration = view.bridges.get(host.bridges.integration);
   for (const [portId, { port, ofport }] of integration === undefined ? [] : guestPorts(integration)) {
     // A guest that is plugged in here needs its network here, also while another host counts as its place.
-    const networkId = topology.ports.get(portId)?.networkId;
+    const networkId = declaredPort(topology, routing, portId)?.networkId;
     if (networkId !== undefined && ofport !== undefined) networkIds.add(networkId);
     const network = port.other_config.get('net_uuid');
     const vlan = Number(port.other_config.get('tag'));

@@ -25,10 +25,15 @@ export function survey({ topology, views, hostMacs, portHosts }: SurveyRequest):
   for (const [name, mac] of allocateHostMacs(topology.hosts.values(), hostMacs, topology.settings.dvrBaseMac)) {
     compiler.setHostMac(name, mac);
   }
+  const { site } = compiler;
+  const { routing } = site;
   const sightings = new Sightings();
   for (const host of topology.hosts.values()) {
     const view = views.get(host.name);
-    if (view !== undefined) sightings.update(host.name, pluggedPorts(topology, host, view));
+    if (view === undefined) continue;
+    const plugged = pluggedPorts({ topology, routing }, host, view);
+    compiler.setPluggedPorts(host.name, plugged);
+    sightings.update(host.name, plugged);
   }
   for (const port of topology.ports.values()) {
     const lastHost = portHosts.get(port.id);
@@ -42,14 +47,13 @@ export function survey({ topology, views, hostMacs, portHosts }: SurveyRequest):
       locatePort(request, (name) => sightings.isKnown(name)),
     );
   }
-  const { site } = compiler;
   for (const host of topology.hosts.values()) {
     const view = views.get(host.name);
     if (view === undefined) continue;
     const networkIds = site.networksOn(host.name);
-    const localVlans = assignLocalVlans({ topology, host, view, networkIds, kept: new Map() });
+    const localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept: new Map() });
     const tunnels = site.tunnelsOf(host.name);
-    compiler.setHostFacts(host.name, readHostFacts({ topology, host, view, localVlans, tunnels }));
+    compiler.setHostFacts(host.name, readHostFacts({ topology, routing, host, view, localVlans, tunnels }));
   }
   compiler.pass();
   return compiler;

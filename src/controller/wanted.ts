@@ -3,7 +3,8 @@
  * compares with what is there. Pure.
  */
 import { integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from '../compiler/names.ts';
-import { hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
+import type { RoutingModel } from '../compiler/routing.ts';
+import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import { ipToText } from '../lib/addresses.ts';
 import type { Host, Network, Topology } from '../topology/model.ts';
 import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
@@ -11,6 +12,7 @@ import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
 
 export interface WantedRequest {
   readonly topology: Topology;
+  readonly routing: RoutingModel;
   readonly host: Host;
   readonly view: SwitchView;
   readonly localVlans: ReadonlyMap<string, number>;
@@ -22,7 +24,7 @@ export interface WantedRequest {
 }
 
 export function wantedHost(request: WantedRequest): WantedHost {
-  const { topology, host, view } = request;
+  const { host, view } = request;
   const { integration, tunnel } = host.bridges;
   return {
     bridges: wantedBridges(request),
@@ -30,7 +32,7 @@ export function wantedHost(request: WantedRequest): WantedHost {
     tunnels: request.tunnels.map(wantedTunnel),
     ...(hasTunnelBridge(host) && { tunnelBridge: tunnel }),
     integrationBridge: integration,
-    tags: wantedTags(topology, request.localVlans, view.bridges.get(integration)),
+    tags: wantedTags(request, view.bridges.get(integration)),
   };
 }
 
@@ -99,14 +101,13 @@ function wantedTunnel(need: TunnelNeed): WantedTunnel {
 }
 
 function wantedTags(
-  topology: Topology,
-  localVlans: ReadonlyMap<string, number>,
+  { topology, routing, localVlans }: WantedRequest,
   integration: BridgeView | undefined,
 ): ReadonlyMap<string, WantedTag> {
   const tags = new Map<string, WantedTag>();
   if (integration === undefined) return tags;
   for (const [portId, view] of guestPorts(integration)) {
-    const port = topology.ports.get(portId);
+    const port = declaredPort(topology, routing, portId);
     const network = port && topology.networks.get(port.networkId);
     const localVlan = network && localVlans.get(network.id);
     if (port === undefined || !port.adminStateUp) tags.set(view.port.name, { kind: 'dead' });

@@ -22,11 +22,15 @@ const SCENARIOS = [
   '01_vxlan_l2pop',
   '01b_vxlan_l2pop_no_portsec',
   '01c_vxlan_learning_no_l2pop',
+  '02_dvr_vxlan',
+  '02b_dvr_ipv6',
   '03_vlan_phys',
+  '04_vlan_dvr',
   '05_flat_external',
   '06a_gre_l2pop',
   '06b_geneve_l2pop',
   '07a_arp_mac_spoofing',
+  '08_dvr_snat',
 ];
 
 const ADDITIONAL_RULES = new Set(DEVIATIONS.flatMap((deviation) => deviation.additionalRules ?? []));

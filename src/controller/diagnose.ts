@@ -65,7 +65,8 @@ function unreachable(host: Host, reason: string): Finding {
   const advice = host.ovsdb.startsWith('unix:')
     ? 'start openvswitch-switch there, and see that this user may open the socket'
     : `on the host: ovs-vsctl set-manager p${host.ovsdb.replace(/^(tcp|ssl):(.*):(\d+)$/, '$1:$3:$2')}`;
-  return { severity: 'error', host: host.name, what: `no OVSDB at ${host.ovsdb}: ${reason}`, advice };
+  const what = reason.includes(host.ovsdb) ? `no OVSDB: ${reason}` : `no OVSDB at ${host.ovsdb}: ${reason}`;
+  return { severity: 'error', host: host.name, what, advice };
 }
 
 function* diagnoseHost(
@@ -80,13 +81,11 @@ function* diagnoseHost(
     advice,
   });
   const version = view.root?.ovs_version;
-  yield version === undefined || isOlder(version)
-    ? finding(
-        'warning',
-        `Open vSwitch ${version ?? 'of unknown version'}`,
-        `upgrade to ${OLDEST_VERSION.join('.')} or later`,
-      )
-    : finding('note', `Open vSwitch ${version}`);
+  if (version === undefined) yield finding('note', 'Open vSwitch of unknown version: its database does not say');
+  else if (isOlder(version)) {
+    const oldest = OLDEST_VERSION.join('.');
+    yield finding('warning', `Open vSwitch ${version} is older than ${oldest}`, `upgrade to ${oldest} or later`);
+  } else yield finding('note', `Open vSwitch ${version}`);
   const types = view.root?.datapath_types ?? [];
   if (types.length > 0 && !types.includes(host.datapathType)) {
     yield finding(

@@ -6,7 +6,7 @@ import type { Host } from '../topology/model.ts';
 import { EXAMINED, type Examination } from './diagnose.ts';
 import { viewSwitch } from './switch-view.ts';
 
-/** Comes back once the host has shown all that is asked of it, or did not within `LIMITS.doctorTimeoutMs`. */
+/** Comes back once the host has shown all that is asked of it, or has refused, or did neither within `LIMITS.doctorTimeoutMs`. */
 export function examine(host: Host, tls: TlsMaterial | undefined): Promise<Examination> {
   return new Promise((resolve) => {
     const finish = (examination: Examination): void => {
@@ -31,10 +31,12 @@ export function examine(host: Host, tls: TlsMaterial | undefined): Promise<Exami
         });
         finish({ reached: true, view, interfaces: [...interfaces.values()] });
       },
+      onState: ({ phase, error }) => {
+        if (phase === 'backoff' && error !== undefined) finish({ reached: false, reason: error.message });
+      },
     });
     const timer = setTimeout(() => {
-      const { error } = client.state;
-      finish({ reached: false, reason: error?.message ?? `no answer in ${LIMITS.doctorTimeoutMs} ms` });
+      finish({ reached: false, reason: `no answer in ${LIMITS.doctorTimeoutMs} ms` });
     }, LIMITS.doctorTimeoutMs);
     client.start();
   });

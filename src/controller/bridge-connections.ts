@@ -91,13 +91,17 @@ export class BridgeConnections {
   }
 
   /** Hand over every connection whose bridge is known and has an installer. */
-  assign(installerOf: (address: BridgeAddress) => BridgeInstaller | undefined): void {
+  assign(
+    installerOf: (address: BridgeAddress) => BridgeInstaller | undefined,
+    onAttached: (address: BridgeAddress, connection: SwitchConnection) => void,
+  ): void {
     this.#waiting = this.#waiting.filter(({ connection, address }) => {
       if (!connection.isOpen) return false;
       const found = address ?? this.#byDpid.get(connection.dpid);
       const installer = found && installerOf(found);
-      if (installer === undefined) return true;
+      if (found === undefined || installer === undefined) return true;
       installer.attach(connection);
+      onAttached(found, connection);
       return false;
     });
   }

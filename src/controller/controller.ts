@@ -23,6 +23,7 @@ import { allocateHostMacs } from './host-macs.ts';
 import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
 import { locatePort, Sightings } from './port-locations.ts';
+import { Routers } from './routers.ts';
 import { bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
 
 /** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
@@ -64,6 +65,7 @@ export class Controller {
   readonly #limitedLog: LimitedLog;
   readonly #memory: Memory;
   readonly #connections: BridgeConnections;
+  readonly #routers: Routers;
   readonly #sightings = new Sightings();
   readonly #conflicts = new Map<string, number>();
   readonly #listeners: { close(): Promise<void> | void }[] = [];
@@ -86,6 +88,8 @@ export class Controller {
     this.#limitedLog = new LimitedLog(options.logger);
     this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
     this.#connections = new BridgeConnections(this.#limitedLog);
+    const { agents, compiler } = this;
+    this.#routers = new Routers({ limitedLog: this.#limitedLog, compiler, agents, onChange: () => this.#schedule() });
   }
 
   get topology(): Topology | undefined {
@@ -187,6 +191,7 @@ export class Controller {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#graceTimer);
+    this.#routers.close();
     for (const agent of this.agents.values()) agent.close();
     this.#connections.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
@@ -292,10 +297,14 @@ export class Controller {
       this.#limitedLog.warn(`conflict ${host} ${bridge}`, context, 'two rules want different flows in one place');
     }
     // After the books are whole: what an installer compares a bridge with must not be half a picture.
-    this.#connections.assign(({ host, bridge }) => {
-      const agent = this.agents.get(host);
-      return agent?.view === undefined ? undefined : agent.installer(bridge);
-    });
+    this.#connections.assign(
+      ({ host, bridge }) => {
+        const agent = this.agents.get(host);
+        return agent?.view === undefined ? undefined : agent.installer(bridge);
+      },
+      ({ host, bridge }, connection) => this.#routers.attach(host, bridge, connection),
+    );
+    this.#routers.refresh(topology);
     if (rendered === 0) return;
     this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges: changes.length };
     this.observer?.pass(this.#lastPass);

@@ -3,6 +3,7 @@
  * what those want is done: frames out of ports, neighbours to the compiler, held packets back into the tables. An edge: the
  * clock and one timer are here.
  */
+import type { RouterRegisters } from '../compiler/compiler.ts';
 import type { Ip } from '../lib/addresses.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
@@ -29,14 +30,6 @@ import {
   resolverWakeMs,
   respond,
 } from './router/index.ts';
-
-/** What a packet's registers say, in the words of the topology. Who made the flows knows (pipeline/). */
-export interface RouterRegisters {
-  readonly routerId?: string;
-  /** The network that the packet is in: where it came from, and once routed where it goes. */
-  readonly networkId?: string;
-  readonly nextHop?: Ip;
-}
 
 export interface RouterShellOptions {
   readonly limitedLog: LimitedLog;

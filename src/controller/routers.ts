@@ -1,0 +1,126 @@
+/**
+ * Routers that are flows, on the controller's side: ties the shell of their slow path (router-shell.ts) to hosts, compiler and
+ * connections. Serves controller.ts.
+ */
+import type { Compiler } from '../compiler/compiler.ts';
+import type { LimitedLog } from '../lib/log.ts';
+import type { SwitchConnection } from '../openflow/connection.ts';
+import type { Topology } from '../topology/model.ts';
+import type { HostAgent } from './host-agent.ts';
+import type { AdvertisedNetwork, RouterModel } from './router/index.ts';
+import { buildRouterModel, type PluggedPorts } from './router-model.ts';
+import { RouterShell } from './router-shell.ts';
+
+export interface RoutersOptions {
+  readonly limitedLog: LimitedLog;
+  readonly compiler: Compiler;
+  readonly agents: ReadonlyMap<string, HostAgent>;
+  /** A neighbour came or went: flows have to follow. */
+  readonly onChange: () => void;
+}
+
+export class Routers {
+  readonly #options: RoutersOptions;
+  readonly #shell: RouterShell;
+  #topology: Topology | undefined;
+  #model: RouterModel | undefined;
+  #networkIds: readonly string[] = [];
+  /** By host: what was plugged in when the model was last made. */
+  #plugged = new Map<string, PluggedPorts extends ReadonlyMap<string, infer Ports> ? Ports : never>();
+
+  constructor(options: RoutersOptions) {
+    this.#options = options;
+    this.#shell = new RouterShell({
+      limitedLog: options.limitedLog,
+      model: () => this.#currentModel(),
+      advertised: () => this.#advertised(),
+      registers: (host, match) => options.compiler.readRegisters(host, match),
+      connection: (host) => this.#integration(host)?.connection,
+      setNeighbour: ({ networkId, ip, mac, portId }) => {
+        options.compiler.setNeighbour(networkId, ip, { macAddress: mac, portId });
+        options.onChange();
+      },
+      unsetNeighbour: (networkId, ip) => {
+        options.compiler.setNeighbour(networkId, ip, undefined);
+        options.onChange();
+      },
+      settled: async (host) => this.#integration(host)?.settled(),
+    });
+  }
+
+  /** Packets to the controller by reason, and those that were dropped by why; since the start. */
+  get counts(): { readonly packetIns: ReadonlyMap<string, number>; readonly refusals: ReadonlyMap<string, number> } {
+    return this.#shell;
+  }
+
+  /** A bridge is connected: of a br-int, hear what it sends up. */
+  attach(host: string, bridge: string, connection: SwitchConnection): void {
+    if (bridge !== this.#options.agents.get(host)?.host.bridges.integration) return;
+    connection.subscribe({
+      packetIn: (packet) => {
+        // A bridge with two connections sends every packet up twice.
+        if (this.#integration(host)?.connection === connection) this.#shell.packetIn(host, packet);
+      },
+    });
+  }
+
+  /** After a pass: take in what is new in the topology and on the hosts. */
+  refresh(topology: Topology): void {
+    const isNewTopology = topology !== this.#topology;
+    let isStale = isNewTopology;
+    for (const [host, agent] of this.#options.agents) {
+      const ports = agent.facts?.integration.ports ?? new Map();
+      if (sameBindings(this.#plugged.get(host), ports)) continue;
+      this.#plugged.set(host, ports);
+      isStale = true;
+    }
+    for (const host of this.#plugged.keys()) if (!this.#options.agents.has(host)) this.#plugged.delete(host);
+    if (isNewTopology) {
+      this.#networkIds = [...topology.networks.keys()];
+      this.#topology = topology;
+    }
+    if (!isStale) return;
+    this.#model = undefined;
+    this.#shell.modelChanged();
+  }
+
+  close(): void {
+    this.#shell.close();
+  }
+
+  #integration(host: string) {
+    const agent = this.#options.agents.get(host);
+    return agent?.installers.get(agent.host.bridges.integration);
+  }
+
+  #currentModel(): RouterModel {
+    this.#model ??= this.#topology === undefined ? NO_ROUTERS : buildRouterModel(this.#topology, this.#plugged);
+    return this.#model;
+  }
+
+  #advertised(): readonly AdvertisedNetwork[] {
+    const model = this.#currentModel();
+    return this.#networkIds.flatMap((networkId) => {
+      const network = model.network(networkId);
+      return network === undefined
+        ? []
+        : model.places(networkId).map(({ host, ofports }) => ({ host, network, ofports }));
+    });
+  }
+}
+
+const NO_ROUTERS: RouterModel = {
+  network: () => undefined,
+  places: () => [],
+  portAt: () => undefined,
+  isKnown: () => false,
+};
+
+function sameBindings(
+  before: ReadonlyMap<string, { readonly ofport: number }> | undefined,
+  after: ReadonlyMap<string, { readonly ofport: number }>,
+): boolean {
+  if (before === undefined || before.size !== after.size) return false;
+  for (const [portId, { ofport }] of after) if (before.get(portId)?.ofport !== ofport) return false;
+  return true;
+}

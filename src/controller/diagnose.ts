@@ -3,6 +3,7 @@
  * OVSDB shows, findings in words: what, where, why, and what to do. Pure.
  */
 
+import { buildRouting } from '../compiler/routing.ts';
 import { isTunnelled } from '../compiler/site.ts';
 import type { InterfaceRow } from '../ovsdb/open-vswitch.generated.ts';
 import type { Host, NetworkType, Topology } from '../topology/model.ts';
@@ -50,6 +51,14 @@ export function diagnose(topology: Topology, examinations: ReadonlyMap<string, E
     else findings.push(unreachable(host, examination.reason));
   }
   findings.push(...sharedDatapathIds(topology, examinations));
+  for (const what of buildRouting(topology).warnings) {
+    findings.push({
+      severity: 'warning',
+      host: '',
+      what,
+      advice: 'change the routers if that matters to their guests',
+    });
+  }
   if ([...topology.ports.values()].some(({ securityGroups }) => securityGroups.length > 0)) {
     findings.push({
       severity: 'warning',

@@ -58,13 +58,17 @@ describe('incremental compilation', () => {
             hosts: reversed(topology.hosts),
             networks: reversed(topology.networks),
             ports: reversed(topology.ports),
+            routers: reversed(topology.routers),
           },
+          neighbours: reversed(inputs.neighbours),
           facts: reversed(inputs.facts),
           locations: reversed(inputs.locations),
           hostMacs: reversed(inputs.hostMacs),
         };
         expect(textOf(compile(shuffled))).toEqual(textOf(compile(inputs)));
         const late = new Compiler();
+        for (const neighbour of shuffled.neighbours.values())
+          late.setNeighbour(neighbour.networkId, neighbour.ip, neighbour);
         for (const [host, facts] of shuffled.facts) late.setHostFacts(host, facts);
         late.pass();
         tell(late, shuffled);

@@ -5,7 +5,8 @@ import { allocateLocalVlans } from '../../src/compiler/names.ts';
 import { tunnelKey } from '../../src/compiler/site.ts';
 import { formatFlow } from '../../src/flow/format.ts';
 import { flowKey } from '../../src/flow/match.ts';
-import type { Host, Network, NetworkType, Port, Settings, Topology } from '../../src/topology/model.ts';
+import type { Prefix } from '../../src/lib/addresses.ts';
+import type { Host, Network, NetworkType, Port, Router, Settings, Subnet, Topology } from '../../src/topology/model.ts';
 
 const SOMEWHERE = { path: 'somewhere', line: 1, column: 1 };
 
@@ -53,19 +54,49 @@ export function makePort(id: string, networkId: string, given: Partial<Port> = {
   };
 }
 
+/** A subnet in one of the prefixes that random addresses are in. */
+export function makeSubnet(id: string, networkId: string, cidr: Prefix): Subnet {
+  return {
+    id,
+    networkId,
+    ipVersion: typeof cidr.address === 'number' ? 4 : 6,
+    cidr,
+    enableDhcp: true,
+    dnsNameservers: [],
+    hostRoutes: [],
+    allocationPools: [],
+    origin: SOMEWHERE,
+  };
+}
+
+export function makeRouter(id: string, given: Partial<Router> = {}): Router {
+  return {
+    id,
+    distributed: true,
+    dataplane: 'flows',
+    interfaces: [],
+    snatPorts: [],
+    routes: [],
+    origin: SOMEWHERE,
+    ...given,
+  };
+}
+
 export function makeTopology(given: {
   readonly settings?: Partial<Settings>;
   readonly hosts?: readonly Host[];
   readonly networks?: readonly Network[];
+  readonly subnets?: readonly Subnet[];
   readonly ports?: readonly Port[];
+  readonly routers?: readonly Router[];
 }): Topology {
   return {
     settings: { ...SETTINGS, ...given.settings },
     hosts: new Map(given.hosts?.map((host) => [host.name, host])),
     networks: new Map(given.networks?.map((network) => [network.id, network])),
-    subnets: new Map(),
+    subnets: new Map(given.subnets?.map((subnet) => [subnet.id, subnet])),
     ports: new Map(given.ports?.map((port) => [port.id, port])),
-    routers: new Map(),
+    routers: new Map(given.routers?.map((router) => [router.id, router])),
     floatingIps: new Map(),
     securityGroups: new Map(),
   };
@@ -77,14 +108,34 @@ export interface Inputs {
   readonly facts: ReadonlyMap<string, HostFacts>;
   readonly locations: ReadonlyMap<string, string>;
   readonly hostMacs: ReadonlyMap<string, number>;
+  /** Key: network and address. */
+  readonly neighbours: ReadonlyMap<string, Neighbour>;
+}
+
+export interface Neighbour {
+  readonly networkId: string;
+  readonly ip: number | bigint;
+  readonly macAddress: number;
+  readonly portId: string;
+}
+
+function tellNeighbour(compiler: Compiler, { networkId, ip, macAddress, portId }: Neighbour): void {
+  compiler.setNeighbour(networkId, ip, { macAddress, portId });
+}
+
+/** What the facts of a host mean for routers that somebody else plugs in. */
+function tellFacts(compiler: Compiler, host: string, facts: HostFacts | undefined): void {
+  compiler.setPluggedPorts(host, new Set(facts?.integration.ports.keys()));
+  compiler.setHostFacts(host, facts);
 }
 
 /** Tell a compiler all of it. */
-export function tell(compiler: Compiler, { topology, facts, locations, hostMacs }: Inputs): void {
+export function tell(compiler: Compiler, { topology, facts, locations, hostMacs, neighbours }: Inputs): void {
   compiler.setTopology(topology);
   for (const [port, host] of locations) compiler.setPortLocation(port, host);
   for (const [host, mac] of hostMacs) compiler.setHostMac(host, mac);
-  for (const [host, of] of facts) compiler.setHostFacts(host, of);
+  for (const [host, of] of facts) tellFacts(compiler, host, of);
+  for (const neighbour of neighbours.values()) tellNeighbour(compiler, neighbour);
 }
 
 /** A compiler that has heard it all and has passed once. */
@@ -151,6 +202,9 @@ export function plainFacts(
 const HOSTS = ['h1', 'h2', 'h3', 'h4'];
 const NETWORKS = ['n1', 'n2', 'n3', 'n4'];
 const PORTS = ['p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7'];
+const ROUTERS = ['r1', 'r2', 'r3'];
+/** iface-ids of ports of routers: of each router on each subnet. */
+const ROUTER_PORTS = ROUTERS.flatMap((router) => NETWORKS.slice(0, 2).map((network) => `${router}-${network}`));
 const NETWORK_TYPES: readonly NetworkType[] = ['vxlan', 'gre', 'geneve', 'vlan', 'flat', 'local'];
 const PHYSICAL = ['phys1', 'phys2'];
 
@@ -210,7 +264,7 @@ const arbitraryPort = (id: string): fc.Arbitrary<Port> =>
       macAddress: arbitraryMac,
       fixedIps: fc
         .array(arbitraryAddress, { maxLength: 3 })
-        .map((addresses) => addresses.map((ipAddress) => ({ subnetId: 's', ipAddress }))),
+        .map((addresses) => addresses.map((ipAddress) => ({ ipAddress }))),
       deviceOwner: fc.constantFrom('compute:nova', 'network:dhcp', 'network:router_interface_distributed'),
       portSecurityEnabled: fc.boolean(),
       allowedAddressPairs: fc.array(fc.record({ ipAddress: arbitraryPrefix, macAddress: arbitraryMac }), {
@@ -218,7 +272,54 @@ const arbitraryPort = (id: string): fc.Arbitrary<Port> =>
       }),
       adminStateUp: mostly,
     })
-    .map(({ networkId, ...given }) => makePort(id, networkId, given));
+    .map(({ networkId, fixedIps, ...given }) =>
+      makePort(id, networkId, {
+        ...given,
+        fixedIps: fixedIps.map(({ ipAddress }) => ({ subnetId: subnetName(networkId, ipAddress), ipAddress })),
+      }),
+    );
+
+const subnetName = (networkId: string, ip: number | bigint): string => `${networkId}-${typeof ip === 'number' ? 4 : 6}`;
+
+/** Every network has a subnet of each family; those of all networks overlap, as they may. */
+const SUBNETS = NETWORKS.flatMap((id) => [
+  makeSubnet(`${id}-4`, id, { address: 0x0a000000, length: 24 }),
+  makeSubnet(`${id}-6`, id, { address: 0xfd00n << 112n, length: 64 }),
+]);
+
+const arbitraryRouter = (id: string): fc.Arbitrary<Router> =>
+  fc
+    .record({
+      subnets: subsetOf(SUBNETS),
+      dataplane: fc.constantFrom('flows' as const, 'flows' as const, 'namespace' as const),
+      distributed: mostly,
+      macs: fc.array(arbitraryMac, { minLength: SUBNETS.length, maxLength: SUBNETS.length }),
+      addresses: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: SUBNETS.length, maxLength: SUBNETS.length }),
+      routes: fc.array(fc.record({ destination: arbitraryDestination, nexthop: arbitraryAddress }), { maxLength: 3 }),
+    })
+    .map(({ subnets, dataplane, distributed, macs, addresses, routes }) =>
+      makeRouter(id, {
+        dataplane,
+        distributed,
+        interfaces: subnets.map(({ id: subnetId, networkId, cidr: { address } }, index) => ({
+          networkId,
+          subnetId,
+          ipAddress:
+            typeof address === 'number' ? address + (addresses[index] ?? 1) : address + BigInt(addresses[index] ?? 1),
+          macAddress: macs[index] ?? 1,
+          ...(dataplane === 'namespace' && { portId: `${id}-${networkId}` }),
+          origin: SOMEWHERE,
+        })),
+        routes: routes.filter(({ destination, nexthop }) => typeof destination.address === typeof nexthop),
+      }),
+    );
+
+const arbitraryDestination = fc.constantFrom<Prefix>(
+  { address: 0, length: 0 },
+  { address: 0n, length: 0 },
+  { address: 0xac100000, length: 12 },
+  { address: 0xfd01n << 112n, length: 32 },
+);
 
 const arbitraryTopology: fc.Arbitrary<Topology> = fc
   .record({
@@ -229,7 +330,9 @@ const arbitraryTopology: fc.Arbitrary<Topology> = fc
     }),
     hosts: subsetOf(HOSTS).chain((names) => fc.tuple(...names.map(arbitraryHost))),
     networks: subsetOf(NETWORKS).chain((ids) => fc.tuple(...ids.map(arbitraryNetwork))),
+    subnets: fc.constant(SUBNETS),
     ports: subsetOf(PORTS).chain((ids) => fc.tuple(...ids.map(arbitraryPort))),
+    routers: subsetOf(ROUTERS).chain((ids) => fc.tuple(...ids.map(arbitraryRouter))),
   })
   .map(makeTopology);
 
@@ -247,7 +350,7 @@ const arbitraryFacts: fc.Arbitrary<HostFacts> = fc
     localVlans: ofportsOf(NETWORKS),
     patchTun: maybe(arbitraryOfport),
     patchPhys: ofportsOf(BRIDGES),
-    ports: ofportsOf(PORTS),
+    ports: ofportsOf([...PORTS, ...ROUTER_PORTS]),
     deadPorts: fc.array(arbitraryOfport, { maxLength: 2 }),
     hasTunnel: mostly,
     patchInt: maybe(arbitraryOfport),
@@ -271,12 +374,37 @@ export type Edit =
   | { readonly kind: 'topology'; readonly topology: Topology }
   | { readonly kind: 'port'; readonly port: Port }
   | { readonly kind: 'network'; readonly network: Network }
+  | { readonly kind: 'router'; readonly router: Router }
+  | { readonly kind: 'neighbour'; readonly neighbour: Neighbour; readonly isThere: boolean }
   | { readonly kind: 'facts'; readonly host: string; readonly facts: HostFacts | undefined }
   | { readonly kind: 'location'; readonly port: string; readonly host: string | undefined }
   | { readonly kind: 'hostMac'; readonly host: string; readonly mac: number | undefined }
   | { readonly kind: 'recompute' };
 
+const arbitraryNeighbour: fc.Arbitrary<Neighbour> = fc.record({
+  networkId: fc.constantFrom(...NETWORKS),
+  ip: arbitraryAddress,
+  macAddress: arbitraryMac,
+  portId: fc.constantFrom(...PORTS),
+});
+
+const neighbourKey = ({ networkId, ip }: Neighbour): string => `${networkId} ${typeof ip} ${ip}`;
+
 export const arbitraryEdit: fc.Arbitrary<Edit> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom(...ROUTERS)
+      .chain((id) => fc.record({ kind: fc.constant('router' as const), router: arbitraryRouter(id) })),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('neighbour' as const),
+      neighbour: arbitraryNeighbour,
+      isThere: mostly,
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('topology' as const), topology: arbitraryTopology }) },
   {
     weight: 3,
@@ -326,6 +454,9 @@ export const arbitraryInputs: fc.Arbitrary<Inputs> = fc.record({
     .array(fc.constantFrom(...HOSTS), { minLength: PORTS.length, maxLength: PORTS.length })
     .map((hosts) => new Map(PORTS.map((port, index) => [port, hosts[index] ?? '']))),
   hostMacs: fc.constant(new Map([['h1', 0xfa163f0000aa]])),
+  neighbours: fc
+    .array(arbitraryNeighbour, { maxLength: 4 })
+    .map((all) => new Map(all.map((neighbour) => [neighbourKey(neighbour), neighbour]))),
 });
 
 /** The inputs after an edit; the compiler is told only of the edit. */
@@ -335,17 +466,21 @@ export function apply(edit: Edit, inputs: Inputs, compiler: Compiler): Inputs {
       compiler.setTopology(edit.topology);
       return { ...inputs, topology: edit.topology };
     case 'port':
-    case 'network': {
-      const { topology } = inputs;
-      const changed =
-        edit.kind === 'port'
-          ? { ...topology, ports: new Map([...topology.ports, [edit.port.id, edit.port]]) }
-          : { ...topology, networks: new Map([...topology.networks, [edit.network.id, edit.network]]) };
+    case 'network':
+    case 'router': {
+      const changed = withObject(edit, inputs.topology);
       compiler.setTopology(changed);
       return { ...inputs, topology: changed };
     }
+    case 'neighbour': {
+      const { neighbour, isThere } = edit;
+      if (isThere) tellNeighbour(compiler, neighbour);
+      else compiler.setNeighbour(neighbour.networkId, neighbour.ip, undefined);
+      const neighbours = withEntry(inputs.neighbours, neighbourKey(neighbour), isThere ? neighbour : undefined);
+      return { ...inputs, neighbours };
+    }
     case 'facts':
-      compiler.setHostFacts(edit.host, edit.facts);
+      tellFacts(compiler, edit.host, edit.facts);
       return { ...inputs, facts: withEntry(inputs.facts, edit.host, edit.facts) };
     case 'location':
       compiler.setPortLocation(edit.port, edit.host);
@@ -356,6 +491,17 @@ export function apply(edit: Edit, inputs: Inputs, compiler: Compiler): Inputs {
     case 'recompute':
       compiler.recompute();
       return inputs;
+  }
+}
+
+function withObject(edit: Extract<Edit, { kind: 'port' | 'network' | 'router' }>, topology: Topology): Topology {
+  switch (edit.kind) {
+    case 'port':
+      return { ...topology, ports: new Map([...topology.ports, [edit.port.id, edit.port]]) };
+    case 'network':
+      return { ...topology, networks: new Map([...topology.networks, [edit.network.id, edit.network]]) };
+    case 'router':
+      return { ...topology, routers: new Map([...topology.routers, [edit.router.id, edit.router]]) };
   }
 }
 

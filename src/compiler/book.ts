@@ -7,13 +7,13 @@
  * which is installed, and both are named.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Flow } from '../flow/flow.ts';
-import { flowKey } from '../flow/match.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type ClaimKind, ClaimTable } from './claims.ts';
+import { type FlowIdentity, FlowTable } from './flow-table.ts';
 
 export { flowKey } from '../flow/match.ts';
 export type { DesiredFlow, DesiredGroup, DesiredMeter, Origin } from '../pipeline/origin.ts';
+export type { FlowIdentity } from './flow-table.ts';
 
 /** Whatever a book holds. */
 export type Desired = DesiredFlow | DesiredGroup | DesiredMeter;
@@ -42,9 +42,6 @@ export interface Conflict {
   readonly refused: readonly Desired[];
 }
 
-/** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
-export type FlowIdentity = Pick<Flow, 'table' | 'priority' | 'match'>;
-
 /** What should be on one bridge, for readers. */
 export interface BridgeBook {
   readonly host: string;
@@ -61,23 +58,6 @@ export interface BridgeBook {
   findMeter(meter: number): DesiredMeter | undefined;
 }
 
-/** Equal in what the switch does: actions, timeouts and flags. The cookie is not compared. */
-export function sameBehaviour(left: Flow, right: Flow): boolean {
-  return (
-    left === right ||
-    ((left.idleTimeoutS ?? 0) === (right.idleTimeoutS ?? 0) &&
-      (left.hardTimeoutS ?? 0) === (right.hardTimeoutS ?? 0) &&
-      (left.flags ?? 0) === (right.flags ?? 0) &&
-      isDeepStrictEqual(left.actions, right.actions))
-  );
-}
-
-const FLOWS: ClaimKind<DesiredFlow> = {
-  isSame: ({ flow: left }, { flow: right }) =>
-    left === right || (left.cookie === right.cookie && sameBehaviour(left, right)),
-  isCompatible: (left, right) => sameBehaviour(left.flow, right.flow),
-  contentOf: ({ flow }) => contentText(flow.actions),
-};
 const GROUPS: ClaimKind<DesiredGroup> = {
   isSame: (left, right) => isDeepStrictEqual(left.group, right.group),
   isCompatible: (left, right) => isDeepStrictEqual(left.group, right.group),
@@ -97,7 +77,7 @@ function contentText(content: unknown): string {
 export class BridgeLedger implements BridgeBook {
   readonly host: string;
   readonly bridge: string;
-  readonly #flows = new ClaimTable<string, DesiredFlow>(FLOWS);
+  readonly #flows = new FlowTable();
   readonly #groups = new ClaimTable<number, DesiredGroup>(GROUPS);
   readonly #meters = new ClaimTable<number, DesiredMeter>(METERS);
 
@@ -119,7 +99,7 @@ export class BridgeLedger implements BridgeBook {
   }
 
   find(identity: FlowIdentity): DesiredFlow | undefined {
-    return this.#flows.get(flowKey(identity));
+    return this.#flows.find(identity);
   }
 
   groups(): IterableIterator<DesiredGroup> {
@@ -138,14 +118,14 @@ export class BridgeLedger implements BridgeBook {
     return this.#meters.get(meter);
   }
 
-  /** An owner wants this flow. */
-  claim(key: string, desired: DesiredFlow): void {
-    this.#flows.claim(key, desired);
+  /** An owner wants this flow. Gives what to release it by. */
+  claim(desired: DesiredFlow): number {
+    return this.#flows.claim(desired);
   }
 
   /** An owner no longer wants this flow, which it claimed. */
-  release(key: string, desired: DesiredFlow): void {
-    this.#flows.release(key, desired);
+  release(claim: number): void {
+    this.#flows.release(claim);
   }
 
   claimGroup(desired: DesiredGroup): void {

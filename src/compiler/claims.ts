@@ -1,6 +1,6 @@
 /**
- * What owners claim under keys, and which claim stands where several do. Serves book.ts, which has one such table for the flows
- * of a bridge, one for its groups and one for its meters.
+ * What owners claim under keys, and which claim stands where several do. Serves book.ts, which has one such table for the
+ * groups of a bridge and one for its meters; flow-table.ts does the same for flows, which are many.
  */
 import { invariant } from '../lib/errors.ts';
 import type { Origin } from '../pipeline/origin.ts';
@@ -64,7 +64,7 @@ export class ClaimTable<Key, Claim extends { readonly origin: Origin }> {
     }
     const rivals = this.#rivals.get(key) ?? [installed];
     rivals.push(claim);
-    rivals.sort((left, right) => this.#compareRivals(left, right));
+    rivals.sort((left, right) => compareRivals(left, right, this.#kind.contentOf));
     this.#rivals.set(key, rivals);
     this.#installed.set(key, firstOf(rivals));
   }
@@ -108,18 +108,22 @@ export class ClaimTable<Key, Claim extends { readonly origin: Origin }> {
   #touch(key: Key, installed: Claim | undefined): void {
     if (!this.#touched.has(key)) this.#touched.set(key, installed ?? null);
   }
+}
 
-  /**
-   * The fixed order in which rivals for one key are tried: by rule, then by object. Within one owner's rule and object nothing
-   * but the content tells two claims apart.
-   */
-  #compareRivals(left: Claim, right: Claim): number {
-    return (
-      compareText(left.origin.rule, right.origin.rule) ||
-      compareText(left.origin.object, right.origin.object) ||
-      compareText(this.#kind.contentOf(left), this.#kind.contentOf(right))
-    );
-  }
+/**
+ * The fixed order in which rivals for one key are tried: by rule, then by object. Within one owner's rule and object nothing
+ * but the content tells two claims apart.
+ */
+export function compareRivals<Claim extends { readonly origin: Origin }>(
+  left: Claim,
+  right: Claim,
+  contentOf: ClaimKind<Claim>['contentOf'],
+): number {
+  return (
+    compareText(left.origin.rule, right.origin.rule) ||
+    compareText(left.origin.object, right.origin.object) ||
+    compareText(contentOf(left), contentOf(right))
+  );
 }
 
 function compareText(left: string, right: string): number {

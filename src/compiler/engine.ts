@@ -8,7 +8,6 @@
  *
  * What an owner below reads is its own affair: it is known by its names alone, so nothing that its parent read can go stale in it.
  */
-import { flowKey } from '../flow/match.ts';
 import { invariant } from '../lib/errors.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
@@ -127,8 +126,9 @@ export class Engine {
 /** Flows, groups and meters of an owner as they stand in a book. */
 interface Claim {
   readonly ledger: BridgeLedger;
-  readonly keys: readonly string[];
-  readonly placement: Placement;
+  readonly flows: readonly number[];
+  readonly groups: readonly DesiredGroup[] | undefined;
+  readonly meters: readonly DesiredMeter[] | undefined;
 }
 
 const NOTHING: readonly never[] = [];
@@ -233,27 +233,20 @@ class Owner implements Reader, View {
   }
 
   #place(placements: readonly Placement[]): void {
-    for (const { ledger, keys, placement } of this.#claims) {
-      keys.forEach((key, index) => {
-        const desired = placement.flows[index];
-        if (desired !== undefined) ledger.release(key, desired);
-      });
-      for (const desired of placement.groups ?? NOTHING) ledger.releaseGroup(desired);
-      for (const desired of placement.meters ?? NOTHING) ledger.releaseMeter(desired);
+    for (const { ledger, flows, groups, meters } of this.#claims) {
+      for (const claim of flows) ledger.release(claim);
+      for (const desired of groups ?? NOTHING) ledger.releaseGroup(desired);
+      for (const desired of meters ?? NOTHING) ledger.releaseMeter(desired);
     }
     this.#claims = placements.length === 0 ? NOTHING : placements.map((placement) => this.#claim(placement));
   }
 
-  #claim(placement: Placement): Claim {
-    const ledger = this.#engine.ledger(placement.host, placement.bridge);
-    const keys = placement.flows.map((desired) => {
-      const key = flatten(flowKey(desired.flow));
-      ledger.claim(key, desired);
-      return key;
-    });
-    for (const desired of placement.groups ?? NOTHING) ledger.claimGroup(desired);
-    for (const desired of placement.meters ?? NOTHING) ledger.claimMeter(desired);
-    return { ledger, keys, placement };
+  #claim({ host, bridge, flows, groups, meters }: Placement): Claim {
+    const ledger = this.#engine.ledger(host, bridge);
+    const claims = flows.map((desired) => ledger.claim(desired));
+    for (const desired of groups ?? NOTHING) ledger.claimGroup(desired);
+    for (const desired of meters ?? NOTHING) ledger.claimMeter(desired);
+    return { ledger, flows: claims, groups, meters };
   }
 
   #remember(source: Readable): void {
@@ -266,14 +259,6 @@ class Owner implements Reader, View {
     for (const source of this.#reads) source.removeReader(this);
     this.#reads = [];
   }
-}
-
-/**
- * The same string in one piece. One that was put together from pieces is kept as a tree of them, also by a map: with keys, which
- * are ASCII, that is a quarter of what a flow takes.
- */
-function flatten(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** The owners below one owner, one for each element of a collection. */

@@ -8,7 +8,7 @@ export const NOTHING: readonly Placement[] = [];
 
 /** The flows of one entity by some rules, in order. */
 export function flows<E extends Entity>(profile: HostProfile, entity: E, ...rules: readonly Rule<E>[]): DesiredFlow[] {
-  return rules.flatMap((rule) => rule(entity, profile.features));
+  return rules.flatMap((rule) => profile.templates.render(rule, entity, profile.features));
 }
 
 export function onInt(host: string, profile: HostProfile, desired: readonly DesiredFlow[]): readonly Placement[] {

@@ -8,6 +8,7 @@ import type { Host, Network, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
 import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
 import { Site } from './site.ts';
+import { Templates } from './templates.ts';
 
 /** What exists only on a switch. The controller reads it from OVSDB. An ofport that is absent is not known (yet). */
 export interface HostFacts {
@@ -46,6 +47,8 @@ export interface HostProfile {
   readonly tunnelBridge: string;
   /** physical_network to bridge. */
   readonly bridgeMappings: ReadonlyMap<string, string>;
+  /** Of the whole site: rows of one shape are of one shape on every host. */
+  readonly templates: Templates;
 }
 
 /** Who has an address that no port of the topology has for its own. */
@@ -108,6 +111,7 @@ export class World {
   readonly tunnelsOf = new Collections();
   readonly physicalBridgesOf = new Collections();
 
+  readonly #templates = new Templates();
   readonly #hostFacts = new Map<string, HostFacts>();
   readonly #allocatedMacs = new Map<string, number>();
 
@@ -121,7 +125,9 @@ export class World {
     this.pluggedPorts.setAll(routing.pluggedPorts);
     this.pluggedInterfaces.replaceAll(routing.pluggedInterfaces);
     this.profiles.setAll(
-      new Map([...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host))])),
+      new Map(
+        [...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host), this.#templates)]),
+      ),
     );
     for (const name of new Set([...this.#hostFacts.keys(), ...this.routingHosts.elementsOf(ALL)])) this.#refresh(name);
     for (const name of topology.hosts.keys()) this.#refresh(name);
@@ -198,9 +204,10 @@ function physicalOfports(facts: HostFacts | undefined): ReadonlyMap<string, numb
   return ofports;
 }
 
-function profileOf(host: Host, features: Features): HostProfile {
+function profileOf(host: Host, features: Features, templates: Templates): HostProfile {
   return {
     features,
+    templates,
     integrationBridge: host.bridges.integration,
     tunnelBridge: host.bridges.tunnel,
     bridgeMappings: host.bridgeMappings,

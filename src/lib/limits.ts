@@ -37,6 +37,8 @@ export const LIMITS = {
   refusedRetryMaxMs: 60_000,
   /** Refused flows, drifted flows and unknown bridges that a status or a log names; all are counted. */
   namedFlows: 20,
+  /** Shapes of entities for which a rule's rows are kept as templates; those of further shapes are kept as values. */
+  shapesPerRule: 256,
   /** Bytes queued towards one peer that stopped reading before it is dropped. */
   sendBufferSize: 64 * 1024 * 1024,
   /** One JSON-RPC message from an ovsdb-server: an initial dump of a large database is one message. */

@@ -39,6 +39,9 @@ function familiesOf(port: GuardedPort): Families {
 
 const closed = (pairs: readonly AddressPair[]) => (pairs.some((pair) => pair.prefix.length === 0) ? null : pairs);
 
+/** Not the length of a prefix: it decides whether there is a mask, and whether anything is held at all. */
+const holes = { ofport: 32, macAddresses: 48, macAddress: 48, address: 'address' } as const;
+
 const linkLocalPairs = (port: GuardedPort): readonly AddressPair[] =>
   port.macAddresses.map((macAddress) => ({ macAddress, prefix: { address: linkLocalOf(macAddress), length: 128 } }));
 
@@ -49,6 +52,7 @@ export const macSpoof = rules(
       LOCAL_SWITCHING: 'From a guest.',
       MAC_SPOOF: 'From a guest, from a MAC that it may use.',
     },
+    holes,
   },
   (port: GuardedPort, table) => [
     table.LOCAL_SWITCHING(9, { inPort: port.ofport }, goto('MAC_SPOOF')),
@@ -63,6 +67,7 @@ export const arpSpoof = rules(
       LOCAL_SWITCHING: 'ARP from a guest.',
       ARP_SPOOF: 'ARP from a guest, with a sender address that is its own.',
     },
+    holes,
   },
   (port: GuardedPort, table) => {
     const { ipv4: pairs } = familiesOf(port);
@@ -84,6 +89,7 @@ export const advertisementSpoof = rules(
       LOCAL_SWITCHING: 'An IPv6 neighbour advertisement from a guest.',
       ARP_SPOOF: 'A neighbour advertisement from a guest, for an address that is its own.',
     },
+    holes,
   },
   (port: GuardedPort, table) => {
     const { ipv4: ipv4Pairs, ipv6: pairs } = familiesOf(port);
@@ -117,6 +123,7 @@ export const ipSpoof = rules(
       LOCAL_EGRESS:
         'IP from a guest: from an address of its own, or from none while it asks for one; all else is dropped.',
     },
+    holes,
   },
   (port: GuardedPort, table) => {
     const inPort = port.ofport;

@@ -199,6 +199,7 @@ export const remotePort = rules(
       UCAST_TO_TUN: 'To a port on another host: by the one tunnel that leads there.',
       ARP_RESPONDER: 'Somebody asks who has the address of such a port: answered here.',
     },
+    holes: { localVlan: 12, segmentationId: 32, macAddress: 48, ipv4Addresses: 'address', ofport: 32 },
   },
   (port: RemotePort, table) => [
     table.UCAST_TO_TUN(
@@ -230,6 +231,7 @@ export const arpForLocal = rules(
   {
     when: 'arpResponder',
     cases: { ARP_RESPONDER: 'Somebody asks who has the address of a port on this host: br-int has asked it already.' },
+    holes: { localVlan: 12, ipv4Addresses: 'address' },
   },
   (port: LocalPort, table) =>
     port.ipv4Addresses.map((ip) =>

@@ -73,6 +73,7 @@ export const routedByTunnel = brInt.rules(
       DVR_TO_SRC_MAC: "For a guest on this host: it sees its router's MAC.",
       TRANSIENT: 'Routed on another host, by a tunnel, for a guest on this host.',
     },
+    holes: { vlan: 12, macAddress: 48, ofport: 32, routerMac: 48 },
   },
   ({ vlan, macAddress: ethDst, ofport, routerMac }: Receiver, table) => [
     table.DVR_TO_SRC_MAC(20, { vlan, ethDst }, setEthSrc(routerMac), goto('PACKET_RATE_LIMIT')),

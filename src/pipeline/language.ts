@@ -113,13 +113,23 @@ export interface RuleOptions<Cases> {
   readonly when?: Feature;
   /** For each table that the rule writes to: which packets are meant, and what becomes of them. For docs/PIPELINE.md. */
   readonly cases: Cases;
+  /** For rules with thousands of rows. */
+  readonly holes?: Holes;
 }
+
+/**
+ * Numbers of the entity that the rule copies into its rows and asks nothing of, by name, at whatever depth; and their bits,
+ * `address`: 32 of a number, 128 of a bigint. Rows that differ in nothing else have one shape, and are kept as those numbers
+ * (compiler/templates.ts). What is not named here may decide which rows there are.
+ */
+export type Holes = Readonly<Record<string, number | 'address'>>;
 
 /** A rule: from one entity, on a host with these features, to flows of one bridge. Pure. */
 export interface Rule<E extends Entity> {
   (entity: E, features: Features): readonly DesiredFlow[];
   readonly ruleName: string;
   readonly cases: Readonly<Record<string, string>>;
+  readonly holes?: Holes;
 }
 
 /** A rule of whatever entity, as documentation and tests list them. */
@@ -160,7 +170,11 @@ export function bridge<const T extends TableDeclarations<T>>(name: string, table
       if (options.when !== undefined && !features[options.when]) return [];
       return flowsOf(body(entity, writers), { declarations, rule: ruleName, object: entity.object, features });
     };
-    const rule = Object.assign(make, { ruleName, cases: options.cases as Record<string, string> });
+    const rule = Object.assign(make, {
+      ruleName,
+      cases: options.cases as Record<string, string>,
+      ...(options.holes && { holes: options.holes }),
+    });
     declaredRules.push(rule);
     return rule;
   };

@@ -8,7 +8,7 @@ import { brInt } from './br-int.ts';
 import { type Entity, goto, visit } from './language.ts';
 import { ARP_OP, arp, type FlowMatch, ICMPV6, icmpv6, inPrefix, ipv4, ipv6, TAGGED } from './match.ts';
 import { toController } from './packet-in-reasons.ts';
-import { inNetwork, setNetwork, setRouter } from './router-registers.ts';
+import { inNetwork, RECEIVER_HOLES, setNetwork, setRouter } from './router-registers.ts';
 
 const { rules } = brInt;
 
@@ -21,13 +21,19 @@ export interface RoutedGuest extends Entity {
 /** Not Neutron's: see deviations.ts. */
 export const guestVlan = rules(
   'guest-vlan',
-  { cases: { TRANSIENT: 'From a guest, with a VLAN tag: drop. The tag would pass for a local VLAN.' } },
+  {
+    cases: { TRANSIENT: 'From a guest, with a VLAN tag: drop. The tag would pass for a local VLAN.' },
+    holes: RECEIVER_HOLES,
+  },
   (guest: RoutedGuest, table) => [table.TRANSIENT(25, { inPort: guest.ofport, ...TAGGED }, drop)],
 );
 
 export const toRouter = rules(
   'to-router',
-  { cases: { TRANSIENT: 'From a guest whose network has a router: it may be for the router.' } },
+  {
+    cases: { TRANSIENT: 'From a guest whose network has a router: it may be for the router.' },
+    holes: RECEIVER_HOLES,
+  },
   (guest: RoutedGuest, table) => [
     table.TRANSIENT(22, { inPort: guest.ofport }, setNetwork(guest.localVlan), visit('ROUTER_IN')),
   ],

@@ -3,7 +3,7 @@ import { output, type PlainAction, pushVlan, setEthSrc, whole } from './actions.
 import { brInt } from './br-int.ts';
 import { type Entity, goto } from './language.ts';
 import { ipv4, ipv6 } from './match.ts';
-import { atRouter, inNetwork } from './router-registers.ts';
+import { atRouter, inNetwork, RECEIVER_HOLES } from './router-registers.ts';
 
 const { rules } = brInt;
 
@@ -45,7 +45,7 @@ const FROM_NOWHERE: PlainAction = { type: 'load', destination: whole('inPortNxm'
 
 export const deliverHere = rules(
   'deliver-here',
-  { cases: { ROUTER_DELIVER: 'To a guest on this host.' } },
+  { cases: { ROUTER_DELIVER: 'To a guest on this host.' }, holes: RECEIVER_HOLES },
   ({ localVlan, macAddress, ofport }: RoutedReceiver, table) => [
     table.ROUTER_DELIVER(2, { ...inNetwork(localVlan), ethDst: macAddress }, FROM_NOWHERE, output(ofport)),
   ],

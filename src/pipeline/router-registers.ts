@@ -98,3 +98,6 @@ function wide(match: Match): bigint | undefined {
   }
   return value === 0n ? undefined : value;
 }
+
+/** Rule.holes of rules about a guest's port. */
+export const RECEIVER_HOLES = { localVlan: 12, macAddress: 48, ofport: 32 } as const;

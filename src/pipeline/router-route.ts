@@ -183,16 +183,18 @@ export interface Neighbour extends Entity {
   readonly addresses: readonly Ip[];
 }
 
+const NEIGHBOUR_HOLES = { localVlan: 12, macAddress: 48, addresses: 'address' } as const;
+
 export const neighbour = rules(
   'neighbour',
-  { cases: { ROUTER_NEIGHBOUR: 'A port has the next hop for its address.' } },
+  { cases: { ROUTER_NEIGHBOUR: 'A port has the next hop for its address.' }, holes: NEIGHBOUR_HOLES },
   (port: Neighbour, table) => port.addresses.map((ip) => table.ROUTER_NEIGHBOUR(10, hop(port, ip), ...to(port))),
 );
 
 /** What the topology says goes first: an address moves only where it is nobody's own. */
 export const resolvedNeighbour = rules(
   'resolved-neighbour',
-  { cases: { ROUTER_NEIGHBOUR: 'The controller has asked who has it, or was told.' } },
+  { cases: { ROUTER_NEIGHBOUR: 'The controller has asked who has it, or was told.' }, holes: NEIGHBOUR_HOLES },
   (port: Neighbour, table) => port.addresses.map((ip) => table.ROUTER_NEIGHBOUR(9, hop(port, ip), ...to(port))),
 );
 

@@ -1,12 +1,14 @@
 /**
  * Flows as the bytes by which they are compared and sent. Serves reconcile.ts and installer.ts.
  */
+import { TemplatedFlow } from '../compiler/templates.ts';
 import type { Flow } from '../flow/flow.ts';
 import { readFlowStats, writeFlowMod } from '../openflow/codec.ts';
 import { OFPT_FLOW_MOD, OPENFLOW_VERSION } from '../openflow/flow-codec.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
 import { FLOW_MOD_COMMANDS, type FlowModCommand } from '../openflow/messages.ts';
 import { Slab } from '../openflow/slab.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
 
 /** ofp_flow_mod before its match (OpenFlow 1.3.5 §7.3.4.1). */
 const MATCH_OFFSET = 48;
@@ -17,7 +19,7 @@ const USUAL_SIZE = 1024;
 
 /**
  * Writes one flow-mod at a time into one slab. `frame`, `matchBytes` and `instructionBytes` are views on it, right until the
- * next `encode`; `take` copies the frame for sending.
+ * next flow is encoded, by whomever; `take` copies the frame for sending.
  */
 export class FlowEncoder {
   readonly #slab = new Slab(USUAL_SIZE);
@@ -34,6 +36,18 @@ export class FlowEncoder {
     const matchEnd = MATCH_OFFSET + slab.view.getUint16(MATCH_OFFSET + 2);
     this.matchBytes = slab.bytes.subarray(MATCH_OFFSET, matchEnd);
     this.instructionBytes = slab.bytes.subarray(MATCH_OFFSET + paddedTo8(matchEnd - MATCH_OFFSET), slab.end);
+  }
+
+  /** As encode. A flow of which there are thousands is not made a value for it. */
+  encodeDesired(desired: DesiredFlow, command: FlowModCommand = 'add'): void {
+    if (!(desired instanceof TemplatedFlow) || command !== 'add') {
+      this.encode(desired.flow, command);
+      return;
+    }
+    const { frame, matchBytes, instructionBytes } = desired.encoded();
+    this.frame = frame;
+    this.matchBytes = matchBytes;
+    this.instructionBytes = instructionBytes;
   }
 
   take(): Uint8Array {

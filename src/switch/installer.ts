@@ -252,7 +252,7 @@ export class BridgeInstaller {
     for (const [key, { desired, remove }] of pending) {
       this.#refused.forget(key);
       try {
-        this.#encoder.encode(desired.flow, remove ? 'deleteStrict' : 'add');
+        this.#encoder.encodeDesired(desired, remove ? 'deleteStrict' : 'add');
         const kind = remove ? 'delete' : 'add';
         operations.push({ kind, table: desired.flow.table, frame: this.#encoder.take(), desired });
       } catch (error) {

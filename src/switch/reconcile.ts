@@ -5,7 +5,7 @@
  * and encoded again by our own writer, so that another order of fields on the switch is not taken for drift for ever.
  */
 import { cookieParts } from '../flow/cookie.ts';
-import { FLOW_FLAGS, type Flow } from '../flow/flow.ts';
+import { FLOW_FLAGS } from '../flow/flow.ts';
 import { HeddleError } from '../lib/errors.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
@@ -71,14 +71,11 @@ export function reconcile(desired: Iterable<DesiredFlow>, installed: readonly Ra
       refused.push({ desired: one, operation: undefined, error });
       continue;
     }
-    const key = byteKey(one.flow.table, one.flow.priority, encoder.matchBytes);
+    const { frame } = encoder;
+    const key = byteKey(frameTable(frame), u16(frame, FRAME.priority), encoder.matchBytes);
     const raw = byKey.get(key);
     if (raw !== undefined) byKey.delete(key);
-    if (
-      raw !== undefined &&
-      sameAttributes(one.flow, raw) &&
-      sameBytes(encoder.instructionBytes, raw.instructionBytes)
-    ) {
+    if (raw !== undefined && sameAttributes(frame, raw) && sameBytes(encoder.instructionBytes, raw.instructionBytes)) {
       sameCount += 1;
     } else {
       unmet.set(key, { desired: one, frame: encoder.take(), installed: raw });
@@ -90,7 +87,7 @@ export function reconcile(desired: Iterable<DesiredFlow>, installed: readonly Ra
 
 function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | undefined {
   try {
-    encoder.encode(desired.flow);
+    encoder.encodeDesired(desired);
     return undefined;
   } catch (error) {
     if (error instanceof HeddleError) return error;
@@ -98,13 +95,14 @@ function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | un
   }
 }
 
-function sameAttributes(flow: Flow, raw: RawFlow): boolean {
+/** The flow-mod asks for what the switch says. */
+function sameAttributes(frame: Uint8Array, raw: RawFlow): boolean {
   return (
-    (flow.idleTimeoutS ?? 0) === raw.idleTimeoutS &&
-    (flow.hardTimeoutS ?? 0) === raw.hardTimeoutS &&
-    ((flow.flags ?? 0) & KEPT_FLAGS) === (raw.flags & KEPT_FLAGS) &&
-    Number(flow.cookie & 0xffff_ffffn) === raw.cookieLow &&
-    Number(flow.cookie >> 32n) === raw.cookieHigh
+    u16(frame, FRAME.idleTimeout) === raw.idleTimeoutS &&
+    u16(frame, FRAME.hardTimeout) === raw.hardTimeoutS &&
+    (u16(frame, FRAME.flags) & KEPT_FLAGS) === (raw.flags & KEPT_FLAGS) &&
+    u32(frame, FRAME.cookieLow) === raw.cookieLow &&
+    u32(frame, FRAME.cookieHigh) === raw.cookieHigh
   );
 }
 
@@ -114,12 +112,8 @@ function sameAttributes(flow: Flow, raw: RawFlow): boolean {
  */
 function settleByMeaning(unmet: Map<string, Unmet>, left: Map<string, RawFlow>, encoder: FlowEncoder): number {
   let sameCount = 0;
-  for (const [key, { installed, frame, desired }] of unmet) {
-    if (
-      installed !== undefined &&
-      sameAttributes(desired.flow, installed) &&
-      sameWhenWritten(installed, frame, encoder)
-    ) {
+  for (const [key, { installed, frame }] of unmet) {
+    if (installed !== undefined && sameAttributes(frame, installed) && sameWhenWritten(installed, frame, encoder)) {
       unmet.delete(key);
       sameCount += 1;
     }
@@ -132,7 +126,7 @@ function settleByMeaning(unmet: Map<string, Unmet>, left: Map<string, RawFlow>, 
     const wanted = unmet.get(met);
     if (wanted === undefined || wanted.installed !== undefined) continue;
     left.delete(key);
-    if (sameAttributes(wanted.desired.flow, raw) && sameWhenWritten(raw, wanted.frame, encoder)) {
+    if (sameAttributes(wanted.frame, raw) && sameWhenWritten(raw, wanted.frame, encoder)) {
       unmet.delete(met);
       sameCount += 1;
     } else {
@@ -146,17 +140,33 @@ function settleByMeaning(unmet: Map<string, Unmet>, left: Map<string, RawFlow>, 
 function sameWhenWritten(raw: RawFlow, frame: Uint8Array, encoder: FlowEncoder): boolean {
   const flow = decodeRawFlow(raw);
   if (flow === undefined) return false;
-  encoder.encode({ ...flow, flags: frameFlags(frame) });
+  // Flags that the switch does not keep are the desired ones'; sameAttributes has compared the others.
+  encoder.encode({ ...flow, flags: u16(frame, FRAME.flags) });
   return sameBytes(encoder.frame, frame);
 }
 
-/** Flags that the switch does not keep are the desired ones'; sameAttributes has compared the others. */
-function frameFlags(frame: Uint8Array): number {
-  return ((frame[FLAGS_OFFSET] ?? 0) << 8) | (frame[FLAGS_OFFSET + 1] ?? 0);
+/** Offsets in ofp_flow_mod (OpenFlow 1.3.5 §7.3.4.1). */
+const FRAME = {
+  cookieHigh: 8,
+  cookieLow: 12,
+  table: 24,
+  idleTimeout: 26,
+  hardTimeout: 28,
+  priority: 30,
+  flags: 44,
+} as const;
+
+function frameTable(frame: Uint8Array): number {
+  return frame[FRAME.table] ?? 0;
 }
 
-/** ofp_flow_mod.flags (OpenFlow 1.3.5 §7.3.4.1). */
-const FLAGS_OFFSET = 44;
+function u16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+}
+
+function u32(bytes: Uint8Array, offset: number): number {
+  return u16(bytes, offset) * 0x1_0000 + u16(bytes, offset + 2);
+}
 
 function sortOut(
   unmet: Iterable<Unmet>,
@@ -168,7 +178,7 @@ function sortOut(
   const foreign: FlowOperation[] = [];
   let learnedCount = 0;
   for (const { desired, frame, installed } of unmet) {
-    const { table } = desired.flow;
+    const table = frameTable(frame);
     if (installed === undefined) missing.push({ kind: 'add', table, frame, desired });
     else changed.push({ kind: 'modify', table, frame, desired, installed });
   }

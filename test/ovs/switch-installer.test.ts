@@ -17,6 +17,8 @@ const DPID = 0xa1n;
 let sandbox: OvsSandbox;
 let board: Switchboard;
 let book: BridgeLedger;
+/** What the book's flows are claimed by, by flowKey. */
+let claims: Map<string, number>;
 let installer: BridgeInstaller;
 let drift: 'repair' | 'report';
 let generation: number;
@@ -26,6 +28,7 @@ beforeEach(async () => {
   board = new Switchboard();
   await sandbox.addBridge('br-int', { datapathId: '00000000000000a1' });
   book = new BridgeLedger('node1', 'br-int');
+  claims = new Map();
   drift = 'repair';
   generation = 0;
   installer = newInstaller();
@@ -84,15 +87,12 @@ function miss(table: number, ...actions: Action[]): DesiredFlow {
 
 /** Change the book as the compiler does, and tell the installer. */
 function edit(put: readonly DesiredFlow[], remove: readonly DesiredFlow[] = []): void {
-  for (const one of remove) {
-    const installed = book.find(one.flow);
-    if (installed !== undefined) book.release(flowKey(one.flow), installed);
+  for (const one of [...remove, ...put]) {
+    const claim = claims.get(flowKey(one.flow));
+    if (claim !== undefined) book.release(claim);
+    claims.delete(flowKey(one.flow));
   }
-  for (const one of put) {
-    const installed = book.find(one.flow);
-    if (installed !== undefined) book.release(flowKey(one.flow), installed);
-    book.claim(flowKey(one.flow), one);
-  }
+  for (const one of put) claims.set(flowKey(one.flow), book.claim(one));
   generation += 1;
   const change = book.takeChange();
   if (change !== undefined) installer.apply(change, generation);

@@ -1,0 +1,185 @@
+/**
+ * The flows that owners claim on one bridge, and which of them stands where several have one identity. Serves book.ts. Does for
+ * packed flows (flow-slab.ts) what claims.ts does for groups and meters.
+ *
+ * A pass leaves two lists: the flows that came to stand, and those that stood before and do not any more. What a switch has to
+ * be told is the difference of the two, by bytes.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Flow, Match } from '../flow/flow.ts';
+import { encodeMatch } from '../openflow/codec.ts';
+import { WireError } from '../openflow/wire-error.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
+import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from './claims.ts';
+import { FlowSlab, NO_FLOW } from './flow-slab.ts';
+
+/** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
+export type FlowIdentity = Pick<Flow, 'table' | 'priority' | 'match'>;
+
+/** Equal in what the switch does: actions, timeouts and flags. The cookie is not compared. */
+export function sameBehaviour(left: Flow, right: Flow): boolean {
+  return (
+    left === right ||
+    ((left.idleTimeoutS ?? 0) === (right.idleTimeoutS ?? 0) &&
+      (left.hardTimeoutS ?? 0) === (right.hardTimeoutS ?? 0) &&
+      (left.flags ?? 0) === (right.flags ?? 0) &&
+      isDeepStrictEqual(left.actions, right.actions))
+  );
+}
+
+/** What is known of a flow, by id. */
+const STANDS = 1;
+/** Stood when the pass began. */
+const STOOD = 2;
+
+const CONTENT: ClaimKind<DesiredFlow>['contentOf'] = ({ flow }) =>
+  JSON.stringify(flow.actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
+
+export class FlowTable {
+  readonly #slab = new FlowSlab();
+  #states = new Uint8Array(16);
+  #size = 0;
+  /** All claims of the identities that more than one claim stands for, in the fixed order; by each of them. */
+  readonly #rivals = new Map<number, number[]>();
+  #came: number[] = [];
+  #went: number[] = [];
+  #released: number[] = [];
+  #isTouched = false;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isTouched(): boolean {
+    return this.#isTouched;
+  }
+
+  *values(): Generator<DesiredFlow> {
+    for (const id of this.#slab.found()) yield this.#slab.desired(id);
+  }
+
+  find({ table, priority, match }: FlowIdentity): DesiredFlow | undefined {
+    const matchBytes = matchBytesOf(match);
+    if (matchBytes === undefined) return undefined;
+    const id = this.#slab.find({ table, priority, matchBytes });
+    return id === NO_FLOW ? undefined : this.#slab.desired(id);
+  }
+
+  /** An owner wants this flow. Gives what to release it by. */
+  claim(desired: DesiredFlow): number {
+    this.#isTouched = true;
+    const id = this.#slab.add(desired);
+    if (id >= this.#states.length) this.#growStates(id);
+    this.#states[id] = 0;
+    const standing = this.#slab.findLike(id);
+    if (standing === NO_FLOW) {
+      this.#slab.insert(id);
+      this.#size += 1;
+      this.#stand(id);
+      return id;
+    }
+    const rivals = this.#rivals.get(standing) ?? [standing];
+    rivals.push(id);
+    rivals.sort((left, right) => compareRivals(this.#slab.desired(left), this.#slab.desired(right), CONTENT));
+    for (const rival of rivals) this.#rivals.set(rival, rivals);
+    this.#letStand(rivals[0] as number, standing);
+    return id;
+  }
+
+  /** The owner wants the flow no more. */
+  release(id: number): void {
+    this.#isTouched = true;
+    this.#released.push(id);
+    const rivals = this.#rivals.get(id);
+    if (rivals === undefined) {
+      this.#fall(id);
+      this.#slab.remove(id);
+      this.#size -= 1;
+      return;
+    }
+    this.#rivals.delete(id);
+    rivals.splice(rivals.indexOf(id), 1);
+    const first = rivals[0] as number;
+    if ((this.#stateOf(id) & STANDS) !== 0) this.#letStand(first, id);
+    if (rivals.length === 1) this.#rivals.delete(first);
+  }
+
+  /** What changed since this was last asked. */
+  takeChange(): ClaimChange<DesiredFlow> {
+    const slab = this.#slab;
+    const remove: number[] = [];
+    for (const id of this.#went) {
+      const state = this.#stateOf(id);
+      // It came back, or was looked at already.
+      if ((state & STOOD) === 0 || (state & STANDS) !== 0) continue;
+      this.#states[id] = state & ~STOOD;
+      const after = slab.findLike(id);
+      if (after === NO_FLOW) remove.push(id);
+      else if (slab.isSame(id, after)) this.#states[after] = this.#stateOf(after) | STOOD;
+    }
+    const put: number[] = [];
+    for (const id of this.#came) {
+      const state = this.#stateOf(id);
+      if ((state & STANDS) === 0 || (state & STOOD) !== 0) continue;
+      this.#states[id] = state | STOOD;
+      put.push(id);
+    }
+    const change = { put: put.map((id) => slab.desired(id)), remove: remove.map((id) => slab.desired(id)) };
+    for (const id of this.#released) slab.free(id);
+    this.#came = [];
+    this.#went = [];
+    this.#released = [];
+    this.#isTouched = false;
+    return change;
+  }
+
+  contests(): readonly Contest<DesiredFlow>[] {
+    const contests: Contest<DesiredFlow>[] = [];
+    for (const [id, rivals] of this.#rivals) {
+      if (rivals[0] !== id) continue;
+      const installed = this.#slab.desired(id);
+      const others = rivals.slice(1).map((rival) => this.#slab.desired(rival));
+      const refused = others.filter((other) => !sameBehaviour(other.flow, installed.flow));
+      if (refused.length > 0) contests.push({ installed, refused });
+    }
+    return contests;
+  }
+
+  /** The one stands from now on, where the other stood. */
+  #letStand(next: number, standing: number): void {
+    if (next === standing) return;
+    this.#slab.replace(standing, next);
+    this.#fall(standing);
+    this.#stand(next);
+  }
+
+  #stand(id: number): void {
+    this.#states[id] = this.#stateOf(id) | STANDS;
+    this.#came.push(id);
+  }
+
+  #fall(id: number): void {
+    this.#states[id] = this.#stateOf(id) & ~STANDS;
+    this.#went.push(id);
+  }
+
+  #stateOf(id: number): number {
+    return this.#states[id] as number;
+  }
+
+  #growStates(id: number): void {
+    const states = new Uint8Array(2 * id + 1);
+    states.set(this.#states);
+    this.#states = states;
+  }
+}
+
+/** undefined: no flow-mod can carry it, so that no flow of the book is meant. */
+function matchBytesOf(match: Match): Uint8Array | undefined {
+  try {
+    return encodeMatch(match);
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Rows of rules by the thousand. The rows of two entities that differ only in numbers that their rule copies (Rule.holes) have
+ * one shape: a template each, recorded from the rule's own output (openflow/template.ts), and the numbers are all that is kept
+ * of a flow. Serves owners.ts, which renders by it, and flow-table.ts, which keeps the flows.
+ *
+ * Rules stay what they are. A flow becomes a value when somebody looks at it, by calling its rule with its numbers.
+ */
+import { originHash } from '../flow/cookie.ts';
+import type { Flow } from '../flow/flow.ts';
+import { invariant } from '../lib/errors.ts';
+import { LIMITS } from '../lib/limits.ts';
+import { type EncodedFlow, type FlowTemplate, recordTemplates, type TemplateValue } from '../openflow/template.ts';
+import type { Features } from '../pipeline/features.ts';
+import type { Entity, Holes, Rule } from '../pipeline/language.ts';
+import type { DesiredFlow, Origin } from '../pipeline/origin.ts';
+
+/** A rule of whatever entity. */
+type AnyRule = Rule<never>;
+
+/** Entities of one shape that are rendered as values before it is recorded: recording costs as much as some dozen of them. */
+const USES_BEFORE_RECORDING = 16;
+
+/** One row of a shape: the n-th flow that the rule makes of such entities. */
+export class TemplateRow {
+  readonly shape: Shape;
+  readonly index: number;
+  readonly template: FlowTemplate;
+  readonly #record: Uint8Array;
+
+  constructor(shape: Shape, index: number, template: FlowTemplate) {
+    this.shape = shape;
+    this.index = index;
+    this.template = template;
+    this.#record = new Uint8Array(template.recordSize);
+  }
+
+  /** The flow as bytes: right until another flow of this row is encoded. */
+  encode(cookieLow: number, values: readonly TemplateValue[]): EncodedFlow {
+    this.template.putRecord(this.#record, 0, cookieLow, values);
+    return this.template.fill(this.#record, 0);
+  }
+}
+
+/** A flow that is kept as its numbers. */
+export class TemplatedFlow implements DesiredFlow {
+  readonly row: TemplateRow;
+  /** Of all variables of the shape; those that the row does not say may be anything. */
+  readonly values: readonly TemplateValue[];
+  readonly object: string;
+  readonly cookieLow: number;
+
+  constructor(row: TemplateRow, values: readonly TemplateValue[], object: string, cookieLow: number) {
+    this.row = row;
+    this.values = values;
+    this.object = object;
+    this.cookieLow = cookieLow;
+  }
+
+  get flow(): Flow {
+    return this.row.shape.flowAt(this.row.index, this.values, this.object);
+  }
+
+  get origin(): Origin {
+    return { rule: this.row.shape.rule.ruleName, object: this.object };
+  }
+
+  /** As bytes: right until another flow of the same row is encoded. */
+  encoded(): EncodedFlow {
+    return this.row.encode(this.cookieLow, this.values);
+  }
+}
+
+/** Entities of a rule that differ in nothing but the numbers that it copies, and the rows that it makes of them. */
+class Shape {
+  readonly rule: AnyRule;
+  readonly features: Features;
+  /** What these entities have in common. */
+  readonly structure: readonly unknown[];
+  readonly #example: Entity;
+  readonly #bits: readonly number[];
+  #uses = 0;
+  #rows: readonly TemplateRow[] | undefined;
+
+  constructor(rule: AnyRule, features: Features, example: Entity, parts: EntityParts) {
+    this.rule = rule;
+    this.features = features;
+    this.structure = [...parts.structure];
+    this.#example = structuredClone(example);
+    this.#bits = [...parts.bits];
+  }
+
+  /**
+   * The rows, for one more entity. undefined: to record them does not pay yet, or they are not of one shape after all, or
+   * cannot be written.
+   */
+  use(): readonly TemplateRow[] | undefined {
+    this.#uses += 1;
+    if (this.#uses === USES_BEFORE_RECORDING) this.#rows = this.#record();
+    return this.#rows;
+  }
+
+  flowAt(index: number, values: readonly TemplateValue[], object: string): Flow {
+    const flow = this.#flows(values, object)[index];
+    invariant(flow !== undefined, 'Entities of one shape make as many rows.', { rule: this.rule.ruleName });
+    return flow;
+  }
+
+  #record(): readonly TemplateRow[] | undefined {
+    const { object } = this.#example;
+    const templates = recordTemplates({ bits: this.#bits, flowsOf: (values) => this.#flows(values, object) });
+    return templates?.map((template, index) => new TemplateRow(this, index, template));
+  }
+
+  #flows(values: readonly TemplateValue[], object: string): readonly Flow[] {
+    const entity = { ...withValues(this.#example, this.rule.holes ?? {}, values), object };
+    return this.rule(entity as never, this.features).map(({ flow }) => flow);
+  }
+}
+
+/** An entity taken apart: its numbers that are copied, and the rest. */
+interface EntityParts {
+  readonly structure: unknown[];
+  readonly values: TemplateValue[];
+  readonly bits: number[];
+}
+
+/** The templates of every rule that was rendered so far. */
+export class Templates {
+  readonly #shapes = new Map<AnyRule, Map<string, Shape[]>>();
+  readonly #featureKeys = new WeakMap<Features, string>();
+  readonly #parts: EntityParts = { structure: [], values: [], bits: [] };
+
+  /** What the rule makes of the entity, as flows that are kept as numbers where that can be. */
+  render<E extends Entity>(rule: Rule<E>, entity: E, features: Features): readonly DesiredFlow[] {
+    const { holes } = rule;
+    if (holes === undefined) return rule(entity, features);
+    const parts = this.#parts;
+    takeApart(entity, holes, parts);
+    const rows = this.#shapeOf(rule, entity, features)?.use();
+    if (rows === undefined) return rule(entity, features);
+    const { object } = entity;
+    const cookieLow = originHash(rule.ruleName, object);
+    const values = parts.values.slice();
+    const flows: DesiredFlow[] = [];
+    for (const row of rows) flows.push(new TemplatedFlow(row, values, object, cookieLow));
+    return flows;
+  }
+
+  #shapeOf<E extends Entity>(rule: Rule<E>, entity: E, features: Features): Shape | undefined {
+    const known = this.#known(rule, features);
+    for (const shape of known) if (sameStructure(shape.structure, this.#parts.structure)) return shape;
+    // Sites with more shapes than that have little to gain from them.
+    if (known.length >= LIMITS.shapesPerRule) return undefined;
+    const shape = new Shape(rule, features, entity, this.#parts);
+    known.push(shape);
+    return shape;
+  }
+
+  #known(rule: AnyRule, features: Features): Shape[] {
+    let key = this.#featureKeys.get(features);
+    if (key === undefined) {
+      key = JSON.stringify(Object.entries(features).sort());
+      this.#featureKeys.set(features, key);
+    }
+    let byFeatures = this.#shapes.get(rule);
+    if (byFeatures === undefined) {
+      byFeatures = new Map();
+      this.#shapes.set(rule, byFeatures);
+    }
+    let known = byFeatures.get(key);
+    if (known === undefined) {
+      known = [];
+      byFeatures.set(key, known);
+    }
+    return known;
+  }
+}
+
+function sameStructure(left: readonly unknown[], right: readonly unknown[]): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false;
+  return true;
+}
+
+/** Stand for a number that is copied, in a structure. */
+const NUMBER_HOLE = Symbol('number');
+const BIGINT_HOLE = Symbol('bigint');
+
+function takeApart(entity: Entity, holes: Holes, parts: EntityParts): void {
+  parts.structure.length = 0;
+  parts.values.length = 0;
+  parts.bits.length = 0;
+  for (const key in entity) {
+    if (key !== 'object') takePart(key, entity[key as keyof Entity], holes, parts);
+  }
+}
+
+function takePart(key: string, part: unknown, holes: Holes, parts: EntityParts): void {
+  parts.structure.push(key);
+  const bits = holes[key];
+  if (bits !== undefined && (typeof part === 'number' || typeof part === 'bigint')) {
+    parts.structure.push(typeof part === 'number' ? NUMBER_HOLE : BIGINT_HOLE);
+    parts.values.push(part);
+    parts.bits.push(bits !== 'address' ? bits : typeof part === 'number' ? 32 : 128);
+  } else if (Array.isArray(part)) {
+    parts.structure.push(part.length);
+    for (const element of part) takePart(key, element, holes, parts);
+  } else if (typeof part === 'object' && part !== null) {
+    for (const inner in part) takePart(inner, part[inner as keyof typeof part], holes, parts);
+  } else {
+    parts.structure.push(part);
+  }
+}
+
+/** The entity with other numbers, in the order in which takeApart found them. */
+function withValues(entity: Entity, holes: Holes, values: readonly TemplateValue[]): Entity {
+  let next = 0;
+  const rebuilt = (key: string, part: unknown): unknown => {
+    if (holes[key] !== undefined && (typeof part === 'number' || typeof part === 'bigint')) {
+      const value = values[next];
+      next += 1;
+      return value ?? (typeof part === 'number' ? 0 : 0n);
+    }
+    if (Array.isArray(part)) return part.map((element) => rebuilt(key, element));
+    if (typeof part !== 'object' || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([inner, value]) => [inner, rebuilt(inner, value)]));
+  };
+  const parts = Object.entries(entity).map(([key, part]) => [key, key === 'object' ? part : rebuilt(key, part)]);
+  return Object.fromEntries(parts);
+}

@@ -1,0 +1,117 @@
+/** The packed table of a bridge's flows against the plainest one that can be: a list of claims. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { FlowTable } from '../../src/compiler/flow-table.ts';
+import { Templates } from '../../src/compiler/templates.ts';
+import { formatFlow } from '../../src/flow/format.ts';
+import { flowKey } from '../../src/flow/match.ts';
+import { remotePort } from '../../src/pipeline/br-tun.ts';
+import type { DesiredFlow } from '../../src/pipeline/origin.ts';
+
+const FEATURES = { distributedRouting: false, l2Population: true, arpResponder: true };
+
+/** Few keys, so that rivals are many: templated flows, the same as values, and others that differ in their actions. */
+function candidates(): readonly DesiredFlow[] {
+  const templates = new Templates();
+  const port = (index: number, ofport: number) => ({
+    object: `port p${index % 3}`,
+    localVlan: 1 + (index % 2),
+    segmentationId: 7,
+    macAddress: 0x02_00_00_00_00_00 + (index % 6),
+    ipv4Addresses: [0x0a00_0000 + (index % 6)],
+    ofport,
+  });
+  for (let index = 0; index < 20; index++) templates.render(remotePort, port(index, 1), FEATURES);
+  const made: DesiredFlow[] = [];
+  for (let index = 0; index < 12; index++) {
+    made.push(...templates.render(remotePort, port(index, 1), FEATURES));
+    made.push(...templates.render(remotePort, port(index, 2), FEATURES));
+    made.push(...remotePort(port(index, 1), FEATURES));
+    made.push(...remotePort(port(index, 3), FEATURES));
+  }
+  return made;
+}
+
+const text = ({ flow }: DesiredFlow): string => formatFlow(flow);
+
+/** What stands for a key: the first by rule, object and actions, as the book has always had it. */
+function standing(claims: Iterable<DesiredFlow>): Map<string, string> {
+  const byKey = new Map<string, DesiredFlow[]>();
+  for (const claim of claims) {
+    const key = flowKey(claim.flow);
+    byKey.set(key, [...(byKey.get(key) ?? []), claim]);
+  }
+  const order = ({ origin, flow }: DesiredFlow): string =>
+    [
+      origin.rule,
+      origin.object,
+      JSON.stringify(flow.actions, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
+    ].join('\0');
+  return new Map(
+    [...byKey].map(([key, rivals]) => {
+      const [first] = rivals.toSorted((left, right) => (order(left) < order(right) ? -1 : 1));
+      if (first === undefined) throw new Error('no rival');
+      return [key, text(first)];
+    }),
+  );
+}
+
+const FLOWS = candidates();
+const commands = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('claim' as const), index: fc.nat(FLOWS.length - 1) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('release' as const), index: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('take' as const), index: fc.constant(0) }) },
+  ),
+  { maxLength: 150 },
+);
+
+test('any claims and releases', () => {
+  fc.assert(
+    fc.property(commands, (steps) => {
+      const table = new FlowTable();
+      const claims: { id: number; desired: DesiredFlow }[] = [];
+      let before = new Map<string, string>();
+      const take = (): void => {
+        const after = standing(claims.map(({ desired }) => desired));
+        const { put, remove } = table.takeChange();
+        expect(put.map(text).sort()).toEqual(
+          [...after].flatMap(([key, flow]) => (before.get(key) === flow ? [] : flow)).sort(),
+        );
+        expect(remove.map(text).sort()).toEqual(
+          [...before].flatMap(([key, flow]) => (after.has(key) ? [] : flow)).sort(),
+        );
+        expect([...table.values()].map(text).sort()).toEqual([...after.values()].sort());
+        expect(table.size).toBe(after.size);
+        for (const { desired } of claims) {
+          const found = table.find(desired.flow);
+          expect(found && text(found)).toBe(after.get(flowKey(desired.flow)));
+        }
+        before = after;
+      };
+      for (const step of steps) {
+        const desired = FLOWS[step.index];
+        if (step.do === 'claim' && desired !== undefined) claims.push({ id: table.claim(desired), desired });
+        else if (step.do === 'release' && claims.length > 0) {
+          const [gone] = claims.splice(step.index % claims.length, 1);
+          if (gone !== undefined) table.release(gone.id);
+        } else if (step.do === 'take') take();
+      }
+      take();
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('flows that no message can carry are kept, told apart and found in the list', () => {
+  const table = new FlowTable();
+  const unwritable = (vlan: number): DesiredFlow => ({
+    flow: { table: 0, priority: 1, match: { vlanTci: { value: vlan, mask: 0x2001 } }, actions: [], cookie: 1n },
+    origin: { rule: 'r', object: 'o' },
+  });
+  table.claim(unwritable(0));
+  table.claim(unwritable(1));
+  table.claim(unwritable(1));
+  expect(table.size).toBe(2);
+  expect(table.takeChange().put).toHaveLength(2);
+});

@@ -109,6 +109,7 @@ function warnings(controller: Controller, topology: TopologyStatus): string[] {
       `${topology.file} was not taken (${errors}, see the log or heddle check); the one before it is in force`,
     );
   }
+  found.push(...controller.compiler.warnings());
   const { conflictCount } = controller;
   if (conflictCount > 0) {
     const flows = conflictCount === 1 ? '1 flow' : `${conflictCount} flows`;

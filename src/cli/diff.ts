@@ -2,13 +2,13 @@
  * `heddle diff`: what should be on a host's switches against what is there. With a file, heddle looks for itself: at the hosts'
  * OVSDBs for ofports and local VLANs, at the bridges' management sockets for flows; with --live the running controller does.
  */
-import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BridgeDifference, DifferenceLine } from '../controller/bridge-difference.ts';
 import { differenceLines } from '../controller/bridge-difference.ts';
 import { askControl, defaultControlPath } from '../controller/control-socket.ts';
 import { dumpBridge } from '../controller/dump-bridge.ts';
 import { examine } from '../controller/examine.ts';
+import { managementDirectory } from '../controller/restore-wait.ts';
 import { defaultStateDirectory, EMPTY_STATE, readState, type State, StateError } from '../controller/state-store.ts';
 import { survey } from '../controller/survey.ts';
 import type { SwitchView } from '../controller/switch-view.ts';
@@ -109,7 +109,7 @@ async function lookAt(
   const { topology } = reading;
   const host = findHost(topology, hostName);
   const bridges = chooseBridges(host, options.bridge);
-  const directory = managementDirectory(host);
+  const directory = socketDirectory(host);
   const views = await lookAtAll(topology, host, options, terminal);
   const compiler = survey({
     topology,
@@ -161,9 +161,9 @@ function chooseBridges(host: Host, wanted: string | undefined): readonly string[
 }
 
 /** Where `BRIDGE.mgmt` are: the switch itself is asked, beside whatever controls it. */
-function managementDirectory(host: Host): string {
-  if (host.mgmtDir !== undefined) return host.mgmtDir;
-  if (host.ovsdb.startsWith('unix:')) return dirname(host.ovsdb.slice('unix:'.length));
+function socketDirectory(host: Host): string {
+  const directory = managementDirectory(host);
+  if (directory !== undefined) return directory;
   throw new HeddleError(
     'NO_MGMT',
     `host ${host.name}: its bridges' management sockets are on another machine (ovsdb: ${host.ovsdb}); ` +

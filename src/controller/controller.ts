@@ -19,10 +19,11 @@ import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
 import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
-import { allocateHostMacs } from './host-macs.ts';
+import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
 import { locatePort, Sightings } from './port-locations.ts';
+import { isWhole } from './restore-wait.ts';
 import { Routers } from './routers.ts';
 import { bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
 
@@ -64,6 +65,7 @@ export class Controller {
   readonly #logger: Logger;
   readonly #limitedLog: LimitedLog;
   readonly #memory: Memory;
+  readonly #hostMacs: HostMacKeeper;
   readonly #connections: BridgeConnections;
   readonly #routers: Routers;
   readonly #sightings = new Sightings();
@@ -87,6 +89,7 @@ export class Controller {
     this.#logger = options.logger;
     this.#limitedLog = new LimitedLog(options.logger);
     this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
+    this.#hostMacs = new HostMacKeeper({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
     this.#connections = new BridgeConnections(this.#limitedLog);
     const { agents, compiler } = this;
     this.#routers = new Routers({ limitedLog: this.#limitedLog, compiler, agents, onChange: () => this.#schedule() });
@@ -167,11 +170,7 @@ export class Controller {
     assertDialable(topology.hosts.values(), this.#options.tls);
     this.#topology = topology;
     this.#generation += 1;
-    const macs = allocateHostMacs(topology.hosts.values(), this.#memory.hostMacs, topology.settings.dvrBaseMac);
-    for (const [name, mac] of macs) {
-      this.compiler.setHostMac(name, mac);
-      this.#memory.rememberHostMac(name, mac);
-    }
+    this.#hostMacs.allocate(topology);
     for (const agent of [...this.agents.values()]) {
       const host = topology.hosts.get(agent.name);
       if (host !== undefined && host.ovsdb === agent.host.ovsdb && host.mgmtDir === agent.host.mgmtDir)
@@ -331,6 +330,7 @@ export class Controller {
   #locatePorts(topology: Topology): void {
     const moved = new Set<string>();
     for (const { name, host, view } of this.agents.values()) {
+      if (view !== undefined) this.#hostMacs.recall(host, view);
       if (view === undefined || !(this.#allPortsAreStale || this.#staleHosts.has(name))) continue;
       // From now on, what this host does not show is not there: also ports that only the file puts on it.
       if (!this.#sightings.isKnown(name)) this.#allPortsAreStale = true;
@@ -379,8 +379,11 @@ export class Controller {
     const { localVlans } = agent;
     const request = { topology, routing, host, view, localVlans, tunnels: site.tunnelsOf(name) };
     const { openPatches } = agent;
-    const wanted = wantedHost({ ...request, openPatches, datapathIds: this.#connections.replacementsOf(name) });
-    agent.write(planHost(wanted, view));
+    const hostMac = this.#hostMacs.textOf(name);
+    const datapathIds = this.#connections.replacementsOf(name);
+    const wanted = wantedHost({ ...request, openPatches, datapathIds, ...(hostMac !== undefined && { hostMac }) });
+    const isReady = bridgesOf(host).every((bridge) => isWhole(agent.installers.get(bridge)?.status()));
+    agent.write(planHost({ ...wanted, endsRestoreWait: isReady }, view));
     agent.keepBridges(bridgesOf(host));
     agent.facts = readHostFacts(request);
     this.compiler.setHostFacts(name, agent.facts);
@@ -391,11 +394,6 @@ export class Controller {
     const { integration } = agent.host.bridges;
     if (agent.facts?.physical.get(physical)?.patchInt === undefined) return false;
     if (!agent.facts.integration.patchPhys.has(physical)) return false;
-    return [integration, physical].every((bridge) => {
-      const status = agent.installers.get(bridge)?.status();
-      return (
-        status?.connected === true && status.passCount > 0 && status.generationConfirmed === status.generationWanted
-      );
-    });
+    return [integration, physical].every((bridge) => isWhole(agent.installers.get(bridge)?.status()));
   }
 }

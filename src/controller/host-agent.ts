@@ -15,6 +15,7 @@ import { type ClientState, OPEN_VSWITCH, type OpenVswitch, OvsdbClient, type Ovs
 import type { BridgeInstaller } from '../switch/installer.ts';
 import type { Host } from '../topology/model.ts';
 import type { HostWrite } from './host-plan.ts';
+import { dialledDirectory } from './restore-wait.ts';
 import { MONITORED, type SwitchView, viewSwitch } from './switch-view.ts';
 import { describeWrite, toTransaction } from './transact.ts';
 
@@ -150,13 +151,14 @@ export class HostAgent {
       installer.close();
       this.installers.delete(name);
     }
-    const dialled = this.#host.mgmtDir === undefined ? [] : bridges.filter((name) => this.view?.bridges.has(name));
+    const directory = dialledDirectory(this.#host, this.view);
+    const dialled = directory === undefined ? [] : bridges.filter((name) => this.view?.bridges.has(name));
     for (const [name, dialer] of this.#dialers) {
       if (dialled.includes(name)) continue;
       dialer.close();
       this.#dialers.delete(name);
     }
-    for (const name of dialled) this.#dial(name);
+    for (const name of dialled) this.#dial(name, `unix:${directory}/${name}.mgmt`);
   }
 
   /** Write to the host's OVSDB, unless a write is under way: then the pass after it plans again. */
@@ -207,9 +209,9 @@ export class HostAgent {
     }, waitMs);
   }
 
-  #dial(bridge: string): void {
+  #dial(bridge: string, target: string): void {
     if (this.#dialers.has(bridge)) return;
-    const endpoint = parseEndpoint(`unix:${this.#host.mgmtDir}/${bridge}.mgmt`);
+    const endpoint = parseEndpoint(target);
     const onConnection = (connection: SwitchConnection): void => this.#options.onConnection(bridge, connection);
     const dialer = new OpenFlowDialer({ endpoint, context: { ...this.#options.channels, onConnection } });
     this.#dialers.set(bridge, dialer);

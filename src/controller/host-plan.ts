@@ -3,6 +3,8 @@
  * and what it shows, the difference and nothing else: a host that is right is not written to. Pure; names, columns and keys are
  * Neutron's, so that a host can go from one to the other (restore of local VLANs included).
  */
+import { HOST_MAC_KEY } from './host-mac-keeper.ts';
+import { RESTORE_WAIT_KEY, waitsForFlows } from './restore-wait.ts';
 import type { BridgeView, Controller, PortView, SwitchView } from './switch-view.ts';
 
 /** The VLAN of ports that belong nowhere: br-int drops it (Neutron's DEAD_VLAN_TAG). */
@@ -19,6 +21,8 @@ export interface WantedBridge {
   readonly controller?: string;
   /** 16 hex digits; only where two bridges would otherwise have one id. */
   readonly datapathId?: string;
+  /** The host's MAC for distributed routing, to be remembered by the host itself. */
+  readonly hostMac?: string;
 }
 
 export interface WantedPatch {
@@ -52,6 +56,8 @@ export interface WantedHost {
   readonly integrationBridge: string;
   /** By name of the port on the integration bridge. */
   readonly tags: ReadonlyMap<string, WantedTag>;
+  /** Every flow is in place: a switch that waits for them (flow-restore-wait) need wait no longer. */
+  readonly endsRestoreWait?: boolean;
 }
 
 type Cell = string | number | boolean | undefined | readonly string[] | readonly number[];
@@ -77,7 +83,7 @@ export type HostWrite =
     }
   | {
       readonly kind: 'setKeys';
-      readonly table: 'Bridge' | 'Port' | 'Interface';
+      readonly table: 'Open_vSwitch' | 'Bridge' | 'Port' | 'Interface';
       readonly name: string;
       readonly uuid: string;
       readonly column: 'other_config' | 'options' | 'external_ids';
@@ -108,6 +114,19 @@ export function planHost(wanted: WantedHost, view: SwitchView): readonly HostWri
   }
   writes.push(...planTunnels(wanted, view, exists));
   writes.push(...planTags(wanted, view.bridges.get(wanted.integrationBridge)));
+  // Last of all, and alone: what is still to be written may change flows.
+  const { root } = view;
+  if (writes.length === 0 && wanted.endsRestoreWait && root !== undefined && waitsForFlows(view)) {
+    const entries = new Map([[RESTORE_WAIT_KEY, undefined]]);
+    writes.push({
+      kind: 'setKeys',
+      table: 'Open_vSwitch',
+      name: '.',
+      uuid: root._uuid,
+      column: 'other_config',
+      entries,
+    });
+  }
   return writes;
 }
 
@@ -132,6 +151,10 @@ function* planBridge(wanted: WantedBridge, view: BridgeView | undefined): Genera
   if (wanted.datapathId !== undefined) otherConfig.set('datapath-id', wanted.datapathId);
   const entries = differingEntries(otherConfig, bridge.other_config);
   if (entries.size > 0) yield { kind: 'setKeys', ...identity, column: 'other_config', entries };
+  const { hostMac } = wanted;
+  if (hostMac !== undefined && bridge.external_ids.get(HOST_MAC_KEY) !== hostMac) {
+    yield { kind: 'setKeys', ...identity, column: 'external_ids', entries: new Map([[HOST_MAC_KEY, hostMac]]) };
+  }
   if (wanted.controller !== undefined) yield* planController(wanted.name, wanted.controller, view.controllers);
 }
 

@@ -85,6 +85,13 @@ export function writeState(directory: string, state: State): void {
       closeSync(file);
     }
     renameSync(temporary, path);
+    // The new name is as lasting as the new file only when the directory is written too.
+    const folder = openSync(directory, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
   } catch (error) {
     throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; make room or give --state DIR`);
   }

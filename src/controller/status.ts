@@ -6,6 +6,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { BridgeStatus } from '../switch/status.ts';
 import type { Controller, PassFigures } from './controller.ts';
 import type { HostAgent } from './host-agent.ts';
+import { managementDirectory, waitsForFlows } from './restore-wait.ts';
 import { bridgesOf } from './wanted.ts';
 
 export interface ControllerStatus {
@@ -91,13 +92,15 @@ function waits(agent: HostAgent): string[] {
     return [`${name}: its OVSDB at ${host.ovsdb} to come back (${agent.ovsdb.error?.message ?? 'lost'})`];
   if (!agent.isWritten || agent.isWriting)
     return [`${name}: its OVSDB to be written (${agent.lastFailure ?? 'under way'})`];
-  return bridgesOf(host).flatMap((bridge) => {
+  const waiting = bridgesOf(host).flatMap((bridge) => {
     if (!view.bridges.has(bridge)) return [`${name}: somebody to create bridge ${bridge} (bridge_mappings)`];
     const status = agent.installers.get(bridge)?.status();
     if (status?.connected !== true) return [`${name}: bridge ${bridge} to connect`];
     const isConfirmed = status.passCount > 0 && status.generationConfirmed === status.generationWanted;
     return isConfirmed ? [] : [`${name}: bridge ${bridge} to confirm generation ${status.generationWanted}`];
   });
+  if (waitsForFlows(view)) waiting.push(`${name}: flow-restore-wait to end, once every bridge has its flows`);
+  return waiting;
 }
 
 function warnings(controller: Controller, topology: TopologyStatus): string[] {
@@ -124,6 +127,12 @@ function warnings(controller: Controller, topology: TopologyStatus): string[] {
 
 function hostWarnings(agent: HostAgent): string[] {
   const found: string[] = [];
+  if (waitsForFlows(agent.view) && managementDirectory(agent.host) === undefined) {
+    found.push(
+      `${agent.name}: its switch refuses controllers until flow-restore-wait is removed, and its management sockets are on ` +
+        'another machine; there: ovs-vsctl remove Open_vSwitch . other_config flow-restore-wait',
+    );
+  }
   for (const [bridge, installer] of agent.installers) {
     const { refusedFlowCount, refusedFlows } = installer.status();
     const [first] = refusedFlows;

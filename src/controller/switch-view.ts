@@ -13,7 +13,16 @@ import type { Uuid } from '../ovsdb/value.ts';
 
 /** The columns that the controller reads. Nothing else is monitored: statistics alone would be most of the traffic. */
 export const MONITORED = {
-  Open_vSwitch: ['bridges', 'cur_cfg', 'datapath_types', 'external_ids', 'iface_types', 'next_cfg', 'ovs_version'],
+  Open_vSwitch: [
+    'bridges',
+    'cur_cfg',
+    'datapath_types',
+    'external_ids',
+    'iface_types',
+    'next_cfg',
+    'other_config',
+    'ovs_version',
+  ],
   Bridge: [
     'controller',
     'datapath_id',

@@ -21,6 +21,8 @@ export interface WantedRequest {
   readonly openPatches: ReadonlySet<string>;
   /** By bridge name: ids for bridges that would share theirs with another one. */
   readonly datapathIds: ReadonlyMap<string, string>;
+  /** The host's MAC for distributed routing, as text. */
+  readonly hostMac?: string;
 }
 
 export function wantedHost(request: WantedRequest): WantedHost {
@@ -36,7 +38,7 @@ export function wantedHost(request: WantedRequest): WantedHost {
   };
 }
 
-function wantedBridges({ host, datapathIds }: WantedRequest): readonly WantedBridge[] {
+function wantedBridges({ host, datapathIds, hostMac }: WantedRequest): readonly WantedBridge[] {
   const create = { datapathType: host.datapathType };
   // Whom heddle dials, it does not ask to call.
   const controller = host.mgmtDir === undefined ? host.controller : undefined;
@@ -47,6 +49,7 @@ function wantedBridges({ host, datapathIds }: WantedRequest): readonly WantedBri
       ...(isOurs && { create }),
       ...(controller !== undefined && { controller }),
       ...(datapathId !== undefined && { datapathId }),
+      ...(hostMac !== undefined && name === host.bridges.integration && { hostMac }),
     };
   };
   const bridges = [bridge(host.bridges.integration, true)];

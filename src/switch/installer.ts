@@ -185,6 +185,8 @@ export class BridgeInstaller {
     this.#retryTimer = undefined;
     this.#retryCount = 0;
     this.#reconcileDue = connection === undefined ? undefined : 'connect';
+    // Whatever the switch held, it may have been restarted since.
+    this.#generationConfirmed = 0;
     this.#wakeWaiting();
     this.#run();
   }

@@ -120,7 +120,7 @@ describe('a restart with nothing changed', () => {
     expect(Math.min(...ages)).toBeGreaterThan((performance.now() - stoppedAtMs) / 1000 - 0.1);
     const { hosts } = site.status();
     expect(hosts.map(({ ovsdbWrites }) => ovsdbWrites)).toEqual(
-      Array(2).fill({ transactions: 0, writes: 0, failures: 0 }),
+      Array(2).fill({ sessions: 1, transactions: 0, writes: 0, failures: 0 }),
     );
     expect(hosts.flatMap(({ bridges }) => bridges.map(({ flowMods }) => flowMods))).toEqual(
       Array(4).fill({ add: 0, modify: 0, delete: 0 }),

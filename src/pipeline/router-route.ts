@@ -35,15 +35,12 @@ export interface RouterAddresses extends Entity {
   readonly ipv6Macs: readonly number[];
 }
 
-/** FLOW_NW_FRAG_ANY and FLOW_NW_FRAG_LATER of ovs-fields(7). */
-const LATER_FRAGMENT: FlowMatch = { ipFrag: 3 };
-
 export const ownAddress = rules(
   'own-address',
   {
     cases: {
       ROUTER_ROUTE:
-        "To an address of the router's own: an echo request, and later fragments of one, are answered here; all else by the controller.",
+        "To an address of the router's own: an echo request is answered here, all else by the controller. A fragment shows no ICMP type.",
     },
   },
   ({ routerKey, addresses, ipv6Macs }: RouterAddresses, table) => {
@@ -53,7 +50,6 @@ export const ownAddress = rules(
         const own = { ...here, ipv4Dst: ip };
         const request = icmpv4({ ...own, icmpv4Type: ICMPV4.echoRequest, icmpv4Code: 0 });
         return [
-          table.ROUTER_ROUTE(OWN_PRIORITY + 2, icmpv4({ ...own, ...LATER_FRAGMENT }), ...echo('ipv4')),
           table.ROUTER_ROUTE(OWN_PRIORITY + 1, request, asType('icmpv4Type', ICMPV4.echoReply), ...echo('ipv4')),
           table.ROUTER_ROUTE(OWN_PRIORITY, ipv4(own), toController('ownAddress')),
         ];
@@ -61,7 +57,6 @@ export const ownAddress = rules(
       const own = { ...here, ipv6Dst: ip };
       const request = icmpv6('echoRequest', { ...own, icmpv6Code: 0 });
       return [
-        table.ROUTER_ROUTE(OWN_PRIORITY + 2, ipv6({ ipProto: 58, ...own, ...LATER_FRAGMENT }), ...echo('ipv6')),
         table.ROUTER_ROUTE(OWN_PRIORITY + 1, request, asType('icmpv6Type', ICMPV6.echoReply), ...echo('ipv6')),
         table.ROUTER_ROUTE(OWN_PRIORITY, ipv6(own), toController('ownAddress')),
       ];

@@ -10,15 +10,17 @@ import type { BridgeBook, Origin } from './book.ts';
 import { Engine, type PassResult } from './engine.ts';
 import { siteOwner } from './owners.ts';
 import type { Site } from './site.ts';
-import { type HostFacts, type ResolvedNeighbour, World } from './world.ts';
+import { type HostFacts, type ResolvedNeighbour, type RouterZones, World } from './world.ts';
 
 export type { BridgeBook, BridgeChange, Conflict, DesiredFlow, Origin } from './book.ts';
 export type { PassResult } from './engine.ts';
-export type { Binding, HostFacts, ResolvedNeighbour } from './world.ts';
+export type { Binding, HostFacts, ResolvedNeighbour, RouterZones } from './world.ts';
 
 /** A packet's registers, in the words of the topology. */
 export interface RouterRegisters {
   readonly routerId?: string;
+  /** The router on its gateway host; else on the host of the guest. */
+  readonly isGateway?: true;
   /** The network that the packet is in: where it came from, and once routed where it goes. */
   readonly networkId?: string;
   readonly nextHop?: Ip;
@@ -63,6 +65,16 @@ export class Compiler {
     this.#world.setNeighbour(networkId, ip, found);
   }
 
+  /** Somebody on an external network is at this MAC, as a host sees it; undefined: nobody is known to be. */
+  setOutsideNeighbour(host: string, networkId: string, ip: Ip, mac: number | undefined): void {
+    this.#world.setOutsideNeighbour(host, networkId, ip, mac);
+  }
+
+  /** The conntrack zones of every router that translates. */
+  setZones(zones: ReadonlyMap<string, RouterZones>): void {
+    this.#world.zones.setAll(zones);
+  }
+
   /** What of the topology is not done, or not done wholly, for people to read. */
   warnings(): readonly string[] {
     return this.site.routing.warnings;
@@ -71,11 +83,14 @@ export class Compiler {
   /** What the registers of a packet that a host's br-int sent up say. Absent: nothing, or of what is gone. */
   readRegisters(host: string, match: Match): RouterRegisters {
     const { router, network, nextHopIpv4, nextHopIpv6 } = readRegisters(match);
-    const routerId = router === undefined ? undefined : this.site.routing.idsByKey.get(router);
+    const { routing, gateways } = this.site;
+    const gatewayId = router === undefined ? undefined : gateways.model.idsByKey.get(router);
+    const routerId = router === undefined ? undefined : (gatewayId ?? routing.idsByKey.get(router));
     const networkId = network === undefined ? undefined : this.#world.networkAt(host, network);
     const nextHop = nextHopIpv6 ?? nextHopIpv4;
     return {
       ...(routerId !== undefined && { routerId }),
+      ...(gatewayId !== undefined && { isGateway: true as const }),
       ...(networkId !== undefined && { networkId }),
       ...(nextHop !== undefined && { nextHop }),
     };
@@ -107,10 +122,10 @@ export class Compiler {
     const space = origin.object.indexOf(' ');
     const id = origin.object.slice(space + 1);
     const { hosts: host, networks: network, ports: port, routers: router } = topology;
-    const places = { host, network, port, router } as const;
+    const places = { host, network, port, router, floating_ip: topology.floatingIps } as const;
     const kind = origin.object.slice(0, space);
-    if (kind !== 'host' && kind !== 'network' && kind !== 'port' && kind !== 'router') return origin;
-    const source = places[kind].get(id)?.origin;
+    if (!Object.hasOwn(places, kind)) return origin;
+    const source = places[kind as keyof typeof places].get(id)?.origin;
     return source === undefined ? origin : { ...origin, path: source.path, line: source.line };
   }
 }

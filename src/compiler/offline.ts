@@ -6,6 +6,7 @@ import type { Host, Topology } from '../topology/model.ts';
 import { type BridgeBook, type BridgeChange, Compiler, type HostFacts } from './compiler.ts';
 import { allocateLocalVlans, integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from './names.ts';
 import { hasTunnelBridge } from './site.ts';
+import { allocateZoneNumbers, zonesOfAll } from './zones.ts';
 
 export interface OfflineOptions {
   /** This host alone. Default: all. */
@@ -52,6 +53,7 @@ export function compileOffline(topology: Topology, options: OfflineOptions = {})
 export class OfflineSite {
   readonly compiler = new Compiler();
   readonly #hosts = new Map<string, ImaginedHost>();
+  #zoneNumbers: ReadonlyMap<string, number> = new Map();
 
   /** Each bridge with its made-up ofports, by host. */
   get bridges(): readonly { host: string; bridge: string; portNames: ReadonlyMap<number, string> }[] {
@@ -64,6 +66,8 @@ export class OfflineSite {
   take(topology: Topology, options: OfflineOptions = {}): readonly BridgeChange[] {
     const { compiler } = this;
     compiler.setTopology(topology);
+    this.#zoneNumbers = allocateZoneNumbers(compiler.site.gateways.model.routers.keys(), this.#zoneNumbers);
+    compiler.setZones(zonesOfAll(this.#zoneNumbers));
     for (const [host, mac] of options.hostMacs ?? []) compiler.setHostMac(host, mac);
     for (const port of topology.ports.values()) compiler.setPortLocation(port.id, port.host);
     for (const host of topology.hosts.values()) compiler.setPluggedPorts(host.name, routerPortsOn(host, compiler));

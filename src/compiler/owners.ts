@@ -9,6 +9,7 @@ import * as tun from '../pipeline/br-tun.ts';
 import type { Port } from '../topology/model.ts';
 import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
+import { GatewayOwners } from './gateway-owners.ts';
 import { flows, NOTHING, onInt, onTun } from './placement.ts';
 import { RouterOwners } from './router-owners.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
@@ -26,16 +27,19 @@ export function siteOwner(world: World): OwnerName {
 class SiteOwners {
   readonly #world: World;
   readonly #routers: RouterOwners;
+  readonly #gateways: GatewayOwners;
 
   constructor(world: World) {
     this.#world = world;
     this.#routers = new RouterOwners(world);
+    this.#gateways = new GatewayOwners(world);
   }
 
   readonly host = owner('host', (view, name) => {
     view.child(this.integrationBridge(name));
     view.child(this.tunnelBridge(name));
     view.child(this.#routers.routing(name));
+    view.child(this.#gateways.waysOutside(name));
     view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
     view.each(this.#world.routingHosts.at(ALL), (other) => this.hostMac(name, other));
     view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));

@@ -58,7 +58,7 @@ export class RouterOwners {
   /** What any router needs on a host. */
   readonly routingHost = owner('routing host', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
-    if (profile === undefined || view.readAll(this.#world.site.routersOf.at(name)).size === 0) return NOTHING;
+    if (profile === undefined || view.readAll(this.#world.site.routedNetworksOf.at(name)).size === 0) return NOTHING;
     const host = { object: `host ${name}` };
     const desired = flows(profile, host, routerIn.notForRouter, routerRoute.neverRouted, routerRoute.travel);
     const meters = packetInMeters(host.object);
@@ -124,7 +124,14 @@ export class RouterOwners {
     const port = view.read(this.#world.ports.at(portId));
     if (there === undefined || port === undefined || !port.adminStateUp || !isServiceable(port)) return NOTHING;
     const addresses = port.fixedIps.map(({ ipAddress }) => ipAddress);
-    const entity = { object: `port ${portId}`, localVlan: there.localVlan, macAddress: port.macAddress, addresses };
+    const { localVlan, network } = there;
+    const entity = {
+      object: `port ${portId}`,
+      localVlan,
+      macAddress: port.macAddress,
+      addresses,
+      isOutside: network.external,
+    };
     return onInt(name, there.profile, flows(there.profile, entity, routerRoute.neighbour));
   });
 
@@ -334,7 +341,7 @@ function ipv6Macs(interfaces: readonly RoutedInterface[]): readonly number[] {
   return [...new Set(macs)];
 }
 
-function egressMacs({ interfaces }: RoutedRouter, networkId: string): { ipv4Mac?: number; ipv6Mac?: number } {
+export function egressMacs({ interfaces }: RoutedRouter, networkId: string): { ipv4Mac?: number; ipv6Mac?: number } {
   const there = interfaces.filter((one) => one.networkId === networkId);
   const macOf = (family: 'number' | 'bigint') =>
     there.find(({ addresses }) => addresses.some(({ ip }) => typeof ip === family))?.macAddress;

@@ -123,7 +123,12 @@ function routerKeys(ids: Iterable<string>): ReadonlyMap<string, number> {
   return keys;
 }
 
-function routedRouter({ id, dataplane, interfaces, routes }: Router, topology: Topology, key: number): RoutedRouter {
+/** A router with some of its ports, taken apart. */
+export function routedRouter(
+  { id, dataplane, interfaces, routes }: Pick<Router, 'id' | 'dataplane' | 'interfaces' | 'routes'>,
+  topology: Topology,
+  key: number,
+): RoutedRouter {
   const byMac = Map.groupBy(interfaces, ({ networkId, macAddress }) => `${networkId}\0${macAddress}`);
   const grouped: RoutedInterface[] = [];
   for (const ports of byMac.values()) {

@@ -9,6 +9,7 @@ import { HeddleError } from '../lib/errors.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
 import type { Host, NetworkType, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey } from './facts.ts';
+import { GatewayPlaces } from './gateway-places.ts';
 import { tunnelPortName } from './names.ts';
 import { PairCounts } from './pair-counts.ts';
 import { buildRouting, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
@@ -82,6 +83,8 @@ export class Site {
   readonly routedNetworksOf = new Collections();
   /** A network has such a router on a host: pairKey of host and network. */
   readonly routedNetworks = new Facts<true>();
+  /** Ways outside. */
+  readonly gateways = new GatewayPlaces();
   /** What was said, whether or not the topology has the port and the host. */
   readonly #told = new Map<string, string>();
   /** iface-ids that are plugged into a host's br-int. By host name. */
@@ -124,6 +127,7 @@ export class Site {
     }
     this.locations.setAll(located);
     this.portsOf.replaceAll(portsOf);
+    this.gateways.setTopology(topology, this.#routing, (portId) => located.get(portId));
     for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) this.#refreshHost(host);
     this.#hosts = [...topology.hosts.keys()];
     this.#tunnels.clear();
@@ -148,6 +152,7 @@ export class Site {
     ] as const) {
       if (place !== undefined && this.#countPort(port, place, difference)) this.#refreshHost(place);
     }
+    for (const place of this.gateways.portMoved(portId, after)) this.#refreshHost(place);
   }
 
   /** What is plugged into a host's br-int, by iface-id: the ports of routers that somebody else plugs need their networks there. */
@@ -195,7 +200,8 @@ export class Site {
   #refreshHost(host: string): void {
     const isKnown = this.#topology?.hosts.has(host) === true;
     const routers = this.routersNeededOn(host).filter(({ dataplane }) => dataplane === 'flows');
-    const routed = new Set(routers.flatMap(({ networkIds }) => networkIds));
+    const outside = isKnown ? this.gateways.networksOn(host) : NONE;
+    const routed = new Set([...routers.flatMap(({ networkIds }) => networkIds), ...outside]);
     const present = new Set(isKnown ? [...this.#networkCounts.firstsOf(host), ...this.#pluggedNetworks(host)] : []);
     const networks = new Set([...present, ...routed]);
     const changed = [

@@ -4,6 +4,7 @@
  */
 import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Features } from '../pipeline/features.ts';
+import type { NatZones } from '../pipeline/nat.ts';
 import type { Host, Network, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
 import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
@@ -57,6 +58,12 @@ export interface ResolvedNeighbour {
   readonly portId: string;
 }
 
+/** Conntrack zones of a router: of what it is on the hosts of its guests, and of what it is on the gateway host. */
+export interface RouterZones {
+  readonly distributed: NatZones;
+  readonly gateway: NatZones;
+}
+
 /** The key of collections of which there is one. */
 export const ALL = '';
 
@@ -80,6 +87,14 @@ export class World {
   readonly neighbours = new Facts<ResolvedNeighbour>(sameMeaning);
   /** Addresses as text, by network id. */
   readonly neighboursOf = new Collections();
+
+  /** MACs on external networks. (host, network id, address as text). */
+  readonly outsideNeighbours = new Facts<number>();
+  /** Addresses as text, by (host, network id). */
+  readonly outsideNeighboursOf = new Collections();
+
+  /** Given by the controller, kept for ever. By router id. */
+  readonly zones = new Facts<RouterZones>(sameMeaning);
 
   // From the switches; two names are a pairKey.
   /** (host, network id). */
@@ -165,6 +180,15 @@ export class World {
     this.neighbours.set(pairKey(networkId, text), found);
     if (found === undefined) this.neighboursOf.delete(networkId, text);
     else this.neighboursOf.add(networkId, text);
+  }
+
+  /** Somebody outside is at a MAC, as a host sees it; or nobody is. */
+  setOutsideNeighbour(host: string, networkId: string, ip: Ip, mac: number | undefined): void {
+    const place = pairKey(host, networkId);
+    const text = ipToText(ip);
+    this.outsideNeighbours.set(pairKey(place, text), mac);
+    if (mac === undefined) this.outsideNeighboursOf.delete(place, text);
+    else this.outsideNeighboursOf.add(place, text);
   }
 
   /** The MAC that was allocated to a host. It counts where the topology gives none. */

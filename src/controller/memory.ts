@@ -14,6 +14,7 @@ export class Memory {
   readonly #limitedLog: LimitedLog;
   readonly #hostMacs: Map<string, number>;
   readonly #portHosts: Map<string, string>;
+  readonly #zoneNumbers: Map<string, number>;
   #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
@@ -25,6 +26,7 @@ export class Memory {
     const state = readState(directory);
     this.#hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
     this.#portHosts = new Map(Object.entries(state.portHosts));
+    this.#zoneNumbers = new Map(Object.entries(state.zoneNumbers));
     this.#derived = state.derived;
   }
 
@@ -49,6 +51,19 @@ export class Memory {
     if (this.#portHosts.get(portId) === host) return;
     if (host === undefined) this.#portHosts.delete(portId);
     else this.#portHosts.set(portId, host);
+    this.#changed();
+  }
+
+  /** The number of every router that ever had conntrack zones. */
+  get zoneNumbers(): ReadonlyMap<string, number> {
+    return this.#zoneNumbers;
+  }
+
+  rememberZoneNumber(routerId: string, number: number): void {
+    if (this.#zoneNumbers.get(routerId) === number) return;
+    // Numbers run out only with tens of thousands of routers; then the one of a router that is gone goes on to another.
+    for (const [id, other] of this.#zoneNumbers) if (other === number) this.#zoneNumbers.delete(id);
+    this.#zoneNumbers.set(routerId, number);
     this.#changed();
   }
 
@@ -92,6 +107,7 @@ export class Memory {
       writeState(this.#directory, {
         hostMacs: Object.fromEntries(hostMacs),
         portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
+        zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
         derived: this.#derived,
       });
       this.#isDirty = false;

@@ -10,16 +10,19 @@ import { HeddleError } from '../lib/errors.ts';
 import type { HeldValues } from '../topology/load.ts';
 
 const FILE_NAME = 'state.json';
-const VERSION = 1;
+/** 2 added the numbers of routers. A file of version 1 is read as one without them. */
+const VERSION = 2;
 
 const MAC = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 
 const SCHEMA = z.strictObject({
-  version: z.literal(VERSION),
+  version: z.union([z.literal(1), z.literal(VERSION)]),
   /** Host name → its DVR MAC as text. Never given to another host, also after this one left the file. */
   hostMacs: z.record(z.string(), MAC),
   /** Port id → the host on whose switch it was last seen. */
   portHosts: z.record(z.string(), z.string()),
+  /** Router id → the number that its conntrack zones are made of. */
+  zoneNumbers: z.record(z.string(), z.int().min(0).max(16_382)).default({}),
   /** What `loadTopology` derived, by what it is for (`port blue1`, `port blue1 on blue-v4`); the oldest first. */
   derived: z.strictObject({
     macs: z.record(z.string(), MAC),
@@ -30,10 +33,16 @@ const SCHEMA = z.strictObject({
 export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
+  readonly zoneNumbers: Readonly<Record<string, number>>;
   readonly derived: HeldValues;
 }
 
-export const EMPTY_STATE: State = { hostMacs: {}, portHosts: {}, derived: { macs: {}, addresses: {} } };
+export const EMPTY_STATE: State = {
+  hostMacs: {},
+  portHosts: {},
+  zoneNumbers: {},
+  derived: { macs: {}, addresses: {} },
+};
 
 export class StateError extends HeddleError {}
 

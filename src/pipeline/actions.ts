@@ -61,8 +61,8 @@ const ASKER_MAC_TO_TARGET = move('arpSha', 'arpTha');
 const ASKER_IP_TO_TARGET = move('arpSpa', 'arpTpa');
 const BACK_TO_ASKER = move('ethSrc', 'ethDst');
 
-/** Turns an ARP request into the reply that `ip` is at `mac`, and sends it back. */
-export const arpReply = (mac: number, ip: number): readonly PlainAction[] => [
+/** Turns an ARP request into the reply that `ip` is at `mac`. */
+export const arpAnswer = (mac: number, ip: number): readonly PlainAction[] => [
   TO_REPLY,
   ASKER_MAC_TO_TARGET,
   ASKER_IP_TO_TARGET,
@@ -70,8 +70,10 @@ export const arpReply = (mac: number, ip: number): readonly PlainAction[] => [
   { type: 'setField', field: 'arpSpa', value: ip },
   BACK_TO_ASKER,
   setEthSrc(mac),
-  backToSender,
 ];
+
+/** The same, and sends it back. */
+export const arpReply = (mac: number, ip: number): readonly PlainAction[] => [...arpAnswer(mac, ip), backToSender];
 
 /**
  * Learn the way back: frames of this VLAN to this sender leave by the tunnel port, and under the tunnel id, by which this

@@ -100,4 +100,27 @@ export const DEVIATIONS: readonly Deviation[] = [
     heddle: 'routers with dataplane: flows are tables 32 to 40 of br-int, where table 60 sends what their guests send',
     why: 'No namespace, no process and no port for a router. Between hosts it is the same distributed routing.',
   },
+  {
+    id: 'ways-outside',
+    neutron: 'floating IPs and gateways are namespaces with ports of their own, which NORMAL delivers to',
+    heddle:
+      'additional rows in table 0 (priority 6 and 5), 1 and 2 (priority 20), 60 (priority 23) for routers that are flows',
+    why: 'What is for a floating IP or a gateway has no port to go to: it goes to the tables of routers.',
+    additionalRules: [
+      'outside-mac',
+      'arp-from-outside',
+      'nd-from-outside',
+      'gateway-announced',
+      'to-gateway-from-other-host',
+      'routed-to-gateway-by-tunnel',
+      'routed-to-gateway-by-provider',
+    ],
+  },
+  {
+    id: 'outside-on-wire',
+    neutron: "a frame in another host's MAC goes straight to br-int, on every physical bridge (table 3)",
+    heddle: 'an additional row (priority 3): on the wire of an external network it is switched as any other',
+    why: "A floating IP is at its host's MAC; what is plugged into the physical bridge beside us must hear of it too.",
+    additionalRules: ['outside-on-wire'],
+  },
 ];

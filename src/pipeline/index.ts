@@ -1,6 +1,9 @@
 /** The whole pipeline: every bridge, with every rule declared. What lists rules (documentation, tests) imports this. */
 import './anti-spoof.ts';
 import './dvr.ts';
+import './gateway.ts';
+import './nat.ts';
+import './outside.ts';
 import './router-in.ts';
 import './router-out.ts';
 import './router-route.ts';

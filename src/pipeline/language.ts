@@ -6,7 +6,7 @@
  * What the types hold: a goto that the table does not declare, a table that the bridge does not have or that the rule does not
  * give a case for, and a field that does not exist do not compile.
  */
-import type { Action, LearnSpec } from '../flow/action.ts';
+import type { Action, LearnSpec, Nat } from '../flow/action.ts';
 import { cookieOf } from '../flow/cookie.ts';
 import { invariant } from '../lib/errors.ts';
 import { normal, type PlainAction } from './actions.ts';
@@ -81,10 +81,30 @@ export interface Visit<Name extends string> {
 
 export const visit = <const Name extends string>(name: Name): Visit<Name> => ({ type: 'visitTable', name });
 
+/** Has conntrack look at the packet, and translate it, before it goes on in another table. */
+export interface Track<Name extends string> extends TrackOptions {
+  readonly type: 'trackInto';
+  readonly name: Name;
+}
+
+/** As in the ct action. */
+export interface TrackOptions {
+  readonly zone: number;
+  readonly commit?: true;
+  readonly nat?: Nat;
+}
+
+export const track = <const Name extends string>(name: Name, options: TrackOptions): Track<Name> => ({
+  type: 'trackInto',
+  name,
+  ...options,
+});
+
 type Step<To extends string, Learns extends string, Visits extends string> =
   | PlainAction
   | readonly PlainAction[]
   | Goto<To>
+  | Track<To | Visits>
   | Learn<Learns>
   | Visit<Visits>;
 
@@ -234,6 +254,7 @@ function actionsOf(steps: Line['steps'], resolution: Resolution): readonly Actio
     else if (step.type === 'gotoTable') actions.push({ type: 'goto', table: targetOf(step.name, resolution) });
     else if (step.type === 'visitTable') actions.push({ type: 'resubmit', table: targetOf(step.name, resolution) });
     else if (step.type === 'learnInto') actions.push(learnAction(step, resolution));
+    else if (step.type === 'trackInto') actions.push(trackAction(step, resolution));
     else actions.push(step);
   }
   return actions;
@@ -248,6 +269,11 @@ function targetOf(name: string, resolution: Resolution): number {
   const declaration = declarationOf(name, resolution.declarations);
   if (exists(declaration, resolution.features)) return declaration.id;
   return targetOf(declaration.miss, resolution);
+}
+
+function trackAction({ name, zone, commit, nat }: Track<string>, resolution: Resolution): Action {
+  const table = targetOf(name, resolution);
+  return { type: 'ct', table, zone, ...(commit && { commit }), ...(nat && { nat }) };
 }
 
 function learnAction(step: Learn<string>, resolution: Resolution): Action {

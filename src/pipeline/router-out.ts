@@ -66,6 +66,6 @@ export const deliverOutside = rules(
     },
   },
   ({ localVlan, ofport }: RoutedNetwork, table) => [
-    table.ROUTER_DELIVER(1, inNetwork(localVlan), pushVlan(localVlan), output(ofport)),
+    table.ROUTER_DELIVER(1, inNetwork(localVlan), FROM_NOWHERE, pushVlan(localVlan), output(ofport)),
   ],
 );

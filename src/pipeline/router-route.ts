@@ -176,6 +176,8 @@ export interface Neighbour extends Entity {
   readonly localVlan: number;
   readonly macAddress: number;
   readonly addresses: readonly Ip[];
+  /** Of an external network: what goes there is translated. Default: no. */
+  readonly isOutside?: boolean;
 }
 
 const NEIGHBOUR_HOLES = { localVlan: 12, macAddress: 48, addresses: 'address' } as const;
@@ -196,4 +198,5 @@ export const resolvedNeighbour = rules(
 const hop = ({ localVlan }: Neighbour, ip: Ip): FlowMatch =>
   (typeof ip === 'number' ? ipv4 : ipv6)({ ...inNetwork(localVlan), ...nextHopIs(ip) });
 
-const to = ({ macAddress }: Neighbour) => [setEthDst(macAddress), goto('ROUTER_OUT')] as const;
+const to = ({ macAddress, isOutside = false }: Neighbour) =>
+  [setEthDst(macAddress), goto(isOutside ? 'ROUTER_SNAT' : 'ROUTER_OUT')] as const;

@@ -53,7 +53,12 @@ class Host {
   /** Networks that a router is attached to. */
   networksOfRouter(key: unknown): readonly string[] {
     const { routerId } = this.#compiler.readRegisters(this.#name, { [REGISTERS.router]: Number(key) });
-    return this.#compiler.site.routing.routers.get(routerId ?? '')?.networkIds ?? [];
+    const router = this.#topology.routers.get(routerId ?? '');
+    const outside = router?.externalGatewayInfo?.networkId;
+    return [
+      ...(router?.interfaces.map(({ networkId }) => networkId) ?? []),
+      ...(outside === undefined ? [] : [outside]),
+    ];
   }
 }
 
@@ -86,7 +91,9 @@ function leak(flow: Flow, host: Host): string | undefined {
     case tables.TRANSIENT.id: {
       const localVlan = valueSet(flow, REGISTERS.network);
       if (localVlan === undefined) return undefined;
-      const isOwn = host.networkOfPort(match.inPort) === host.networkOfVlan(localVlan);
+      const isTagged = typeof match.vlanVid === 'number';
+      const from = isTagged ? host.networkOfVlan(Number(match.vlanVid) & 0xfff) : host.networkOfPort(match.inPort);
+      const isOwn = from === host.networkOfVlan(localVlan);
       return isOwn ? undefined : "a port's frames in another network";
     }
     default:

@@ -15,6 +15,7 @@ describe('state store', () => {
   const STATE = {
     hostMacs: { node1: 'fa:16:3f:00:00:01' },
     portHosts: { blue1: 'node1' },
+    zoneNumbers: { meadow: 7 },
     derived: {
       macs: { 'port blue1': 'fa:16:3e:01:02:03' },
       addresses: { 'port blue1 on blue-v4': '10.0.0.7', 'port blue1 on blue-v6': '2001:db8::7' },
@@ -29,10 +30,17 @@ describe('state store', () => {
     expect(readdirSync(nested)).toEqual(['state.json']);
   });
 
+  it('reads a file of version 1, which knew no zones', () => {
+    const { zoneNumbers: _later, ...earlier } = STATE;
+    writeFileSync(join(directory, 'state.json'), JSON.stringify({ version: 1, ...earlier }));
+    expect(readState(directory)).toEqual({ ...earlier, zoneNumbers: {} });
+  });
+
   it.each([
     ['half a file', '{"version": 1, "hostMacs": {"node1": "fa:'],
-    ['a later version', JSON.stringify({ version: 2, ...STATE })],
+    ['a later version', JSON.stringify({ version: 3, ...STATE })],
     ['an absurd MAC', JSON.stringify({ version: 1, ...STATE, hostMacs: { a: 'b' } })],
+    ['a number that makes no zones', JSON.stringify({ version: 2, ...STATE, zoneNumbers: { meadow: 16_383 } })],
     ['an absurd address', JSON.stringify({ version: 1, ...STATE, derived: { macs: {}, addresses: { a: '10.0.0' } } })],
   ])('refuses %s and says what to do', (_name, text) => {
     writeFileSync(join(directory, 'state.json'), text);

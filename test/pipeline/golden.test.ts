@@ -36,8 +36,8 @@ describe.each(readdirSync(GOLDEN))('%s', (scenario) => {
     expect(compiler.pass().conflicts).toEqual([]);
     for (const { book } of bridges) {
       for (const { origin } of book.flows()) {
-        if (/^(port|network|host|router) /.test(origin.object)) {
-          expect(compiler.locate(origin).path).toMatch(/^(ports|networks|hosts|routers)\[\d+\]$/);
+        if (/^(port|network|host|router|floating_ip) /.test(origin.object)) {
+          expect(compiler.locate(origin).path).toMatch(/^(ports|networks|hosts|routers|floating_ips)\[\d+\]$/);
         }
       }
     }

@@ -1,0 +1,146 @@
+/**
+ * Which host has what of the ways outside: gateways of routers, floating IPs, external networks. Serves site.ts, which tells of
+ * topologies and moved ports and asks what each host needs; and owners, which follow the collections.
+ */
+import type { Ip } from '../lib/addresses.ts';
+import type { Topology } from '../topology/model.ts';
+import { Collections, Facts, sameMeaning } from './facts.ts';
+import {
+  type BoundFloatingIp,
+  buildGateways,
+  floatingIpPlace,
+  type GatewayModel,
+  type GatewayRouter,
+  NO_GATEWAYS,
+} from './gateways.ts';
+import type { RoutingModel } from './routing.ts';
+
+/** Where a floating IP is served. */
+export interface FloatingIpPlace {
+  readonly host: string;
+  /** On the host of its port; else on the gateway host of its router. */
+  readonly isAtPort: boolean;
+}
+
+export class GatewayPlaces {
+  /** By router id. */
+  readonly routers = new Facts<GatewayRouter>(sameMeaning);
+  /** By id. */
+  readonly floatingIps = new Facts<BoundFloatingIp>(sameMeaning);
+  readonly floatingIpPlaces = new Facts<FloatingIpPlace>(sameMeaning);
+  /** Ids of routers whose gateway is on a host, and of floating IPs that it serves. By host name. */
+  readonly gatewaysOn = new Collections();
+  readonly floatingIpsOn = new Collections();
+  /** Ids of the external networks that a host serves. By host name. */
+  readonly externalNetworksOn = new Collections();
+  /** Ids of floating IPs, and of routers with a gateway, by external network. */
+  readonly floatingIpsOf = new Collections();
+  readonly gatewaysOf = new Collections();
+  /** Ids of routers with a gateway, by the networks that it has ports on inside. */
+  readonly gatewaysInside = new Collections();
+  /** Gateways of an external network's subnets, by its id. */
+  readonly nextHops = new Facts<readonly Ip[]>(sameMeaning);
+  #topology: Topology | undefined;
+  #model: GatewayModel = NO_GATEWAYS;
+  readonly #byPort = new Map<string, string[]>();
+
+  get model(): GatewayModel {
+    return this.#model;
+  }
+
+  setTopology(topology: Topology, routing: RoutingModel, locationOf: (portId: string) => string | undefined): void {
+    this.#topology = topology;
+    this.#model = buildGateways(topology, routing);
+    const { routers, floatingIps } = this.#model;
+    this.routers.setAll(routers);
+    this.floatingIps.setAll(floatingIps);
+    this.#byPort.clear();
+    const floatingIpsOf = new Map<string, string[]>();
+    for (const { id, portId, networkId } of floatingIps.values()) {
+      append(this.#byPort, portId, id);
+      append(floatingIpsOf, networkId, id);
+    }
+    const gatewaysOf = new Map<string, string[]>();
+    const gatewaysOn = new Map<string, string[]>();
+    const gatewaysInside = new Map<string, string[]>();
+    for (const { id, hosts, outside, part } of routers.values()) {
+      const [host] = hosts;
+      for (const networkId of part.networkIds) append(gatewaysInside, networkId, id);
+      if (host !== undefined) append(gatewaysOn, host, id);
+      if (outside !== undefined) append(gatewaysOf, outside.networkId, id);
+    }
+    const places = new Map<string, FloatingIpPlace>();
+    const floatingIpsOn = new Map<string, string[]>();
+    for (const floating of floatingIps.values()) {
+      const place = floatingIpPlace(floating, this.#model, topology, locationOf(floating.portId));
+      if (place === undefined) continue;
+      places.set(floating.id, place);
+      append(floatingIpsOn, place.host, floating.id);
+    }
+    this.floatingIpPlaces.setAll(places);
+    this.floatingIpsOf.replaceAll(floatingIpsOf);
+    this.gatewaysOf.replaceAll(gatewaysOf);
+    this.gatewaysInside.replaceAll(gatewaysInside);
+    const external = new Set([...gatewaysOf.keys(), ...floatingIpsOf.keys()]);
+    this.nextHops.setAll(new Map([...external].map((id) => [id, nextHopsOf(id, topology)])));
+    this.gatewaysOn.replaceAll(gatewaysOn);
+    this.floatingIpsOn.replaceAll(floatingIpsOn);
+    const hosts = new Set([...topology.hosts.keys(), ...gatewaysOn.keys(), ...floatingIpsOn.keys()]);
+    this.externalNetworksOn.replaceAll(new Map([...hosts].map((host) => [host, this.#externalNetworks(host)])));
+  }
+
+  /** A port is elsewhere now. Returns the hosts that serve more or less for it. */
+  portMoved(portId: string, location: string | undefined): readonly string[] {
+    const changed = new Set<string>();
+    for (const id of this.#byPort.get(portId) ?? []) {
+      const floating = this.#model.floatingIps.get(id);
+      if (floating === undefined || this.#topology === undefined) continue;
+      const before = this.floatingIpPlaces.get(id);
+      const after = floatingIpPlace(floating, this.#model, this.#topology, location);
+      if (before !== undefined && before.host !== after?.host) {
+        this.floatingIpsOn.delete(before.host, id);
+        changed.add(before.host);
+      }
+      this.floatingIpPlaces.set(id, after);
+      if (after !== undefined && after.host !== before?.host) {
+        this.floatingIpsOn.add(after.host, id);
+        changed.add(after.host);
+      }
+    }
+    for (const host of changed) this.externalNetworksOn.replace(host, this.#externalNetworks(host));
+    return [...changed];
+  }
+
+  /** Ids of the networks that a host needs for all this. */
+  networksOn(host: string): ReadonlySet<string> {
+    const networks = new Set(this.externalNetworksOn.elementsOf(host));
+    for (const id of this.gatewaysOn.elementsOf(host)) {
+      for (const networkId of this.#model.routers.get(id)?.part.networkIds ?? []) networks.add(networkId);
+    }
+    return networks;
+  }
+
+  #externalNetworks(host: string): ReadonlySet<string> {
+    const networks = new Set<string>();
+    for (const id of this.gatewaysOn.elementsOf(host)) {
+      const outside = this.#model.routers.get(id)?.outside;
+      if (outside !== undefined) networks.add(outside.networkId);
+    }
+    for (const id of this.floatingIpsOn.elementsOf(host)) {
+      const floating = this.#model.floatingIps.get(id);
+      if (floating !== undefined) networks.add(floating.networkId);
+    }
+    return networks;
+  }
+}
+
+function nextHopsOf(networkId: string, topology: Topology): readonly Ip[] {
+  const ids = topology.networks.get(networkId)?.subnetIds ?? [];
+  return ids.flatMap((id) => topology.subnets.get(id)?.gatewayIp ?? []);
+}
+
+function append(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key) ?? [];
+  lists.set(key, list);
+  list.push(value);
+}

@@ -1,0 +1,181 @@
+/**
+ * What the topology says of ways outside, as the compiler needs it: for each router the part that is on gateway hosts, and which
+ * hosts those can be; and every floating IP. Pure; made whole from each topology.
+ */
+import { originHash } from '../flow/cookie.ts';
+import { type Ip, type Prefix, prefixContains } from '../lib/addresses.ts';
+import type { Host, Network, Router, Topology } from '../topology/model.ts';
+import { compareText, hasRouters, type RoutedRouter, type RoutingModel, routedRouter } from './routing.ts';
+
+/** A router on its gateway hosts. */
+export interface GatewayRouter {
+  readonly id: string;
+  /** Whether the hosts of its guests route too, and send here what they cannot. */
+  readonly isDistributed: boolean;
+  /** The part on gateway hosts: a key of its own, and the ports that it has there (sg). */
+  readonly part: RoutedRouter;
+  /** Of its interfaces, by what leads to the gateway: the subnet, and the gateway's address there. */
+  readonly ways: readonly WayToGateway[];
+  readonly outside?: Outside;
+  /** Hosts that can be its gateway, the best first. */
+  readonly hosts: readonly string[];
+}
+
+export interface WayToGateway {
+  readonly networkId: string;
+  readonly subnet: Prefix;
+  readonly ip: Ip;
+}
+
+/** A router's gateway port (qg). */
+export interface Outside {
+  readonly networkId: string;
+  readonly macAddress: number;
+  readonly addresses: readonly Ip[];
+  readonly enableSnat: boolean;
+  /** Of the external network. */
+  readonly subnets: readonly Prefix[];
+  /** The external network's gateways, one of each family at most. */
+  readonly nextHops: readonly Ip[];
+}
+
+/** A floating IP that leads somewhere. */
+export interface BoundFloatingIp {
+  readonly id: string;
+  readonly networkId: string;
+  readonly floatingIp: number;
+  readonly fixedIp: number;
+  readonly portId: string;
+  /** Network of the port. */
+  readonly portNetworkId: string;
+  readonly routerId: string;
+  readonly isDistributed: boolean;
+  /** Of the external network: its subnets, and the gateway of the one that the floating IP is of, else of the router. */
+  readonly subnets: readonly Prefix[];
+  readonly gatewayIp?: number;
+}
+
+export interface GatewayModel {
+  /** By router id. */
+  readonly routers: ReadonlyMap<string, GatewayRouter>;
+  /** By id. */
+  readonly floatingIps: ReadonlyMap<string, BoundFloatingIp>;
+  /** Router ids by the key of their part on gateway hosts. */
+  readonly idsByKey: ReadonlyMap<number, string>;
+}
+
+export const NO_GATEWAYS: GatewayModel = { routers: new Map(), floatingIps: new Map(), idsByKey: new Map() };
+
+export function buildGateways(topology: Topology, routing: RoutingModel): GatewayModel {
+  const routers = new Map<string, GatewayRouter>();
+  const idsByKey = new Map<number, string>();
+  for (const id of [...topology.routers.keys()].sort()) {
+    const router = topology.routers.get(id);
+    if (router?.dataplane !== 'flows') continue;
+    if (router.distributed && router.externalGatewayInfo === undefined) continue;
+    let key = originHash('gateway', id);
+    while (key === 0 || idsByKey.has(key) || routing.idsByKey.has(key)) key = (key + 1) >>> 0;
+    idsByKey.set(key, id);
+    routers.set(id, gatewayRouter(router, topology, key));
+  }
+  const floatingIps = new Map<string, BoundFloatingIp>();
+  for (const id of topology.floatingIps.keys()) {
+    const bound = boundFloatingIp(id, topology, routers);
+    if (bound !== undefined) floatingIps.set(id, bound);
+  }
+  return { routers, floatingIps, idsByKey };
+}
+
+function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {
+  const interfaces = router.distributed ? router.snatPorts : router.interfaces;
+  const outside = outsideOf(router, topology);
+  const ways = interfaces.flatMap(({ networkId, subnetId, ipAddress: ip }) => {
+    const subnet = topology.subnets.get(subnetId)?.cidr;
+    return subnet === undefined ? [] : { networkId, subnet, ip };
+  });
+  return {
+    id: router.id,
+    isDistributed: router.distributed,
+    part: routedRouter({ ...router, interfaces }, topology, key),
+    ways,
+    ...(outside && { outside }),
+    hosts: gatewayHosts(topology, outside && topology.networks.get(outside.networkId)),
+  };
+}
+
+function outsideOf({ externalGatewayInfo: gateway }: Router, topology: Topology): Outside | undefined {
+  if (gateway === undefined) return undefined;
+  const { networkId, macAddress, enableSnat, externalFixedIps } = gateway;
+  const addresses = externalFixedIps.map(({ ipAddress }) => ipAddress);
+  const own = externalFixedIps.flatMap(({ subnetId }) => topology.subnets.get(subnetId)?.gatewayIp ?? []);
+  const nextHops = (['number', 'bigint'] as const).flatMap((family) => own.find((ip) => typeof ip === family) ?? []);
+  return { networkId, macAddress, addresses, enableSnat, subnets: subnetsOf(networkId, topology), nextHops };
+}
+
+function subnetsOf(networkId: string, topology: Topology): readonly Prefix[] {
+  const ids = topology.networks.get(networkId)?.subnetIds ?? [];
+  return ids.flatMap((id) => topology.subnets.get(id)?.cidr ?? []);
+}
+
+/** By priority, then by name. */
+function gatewayHosts(topology: Topology, external: Network | undefined): readonly string[] {
+  const able = [...topology.hosts.values()].filter(
+    (host) => host.agentMode === 'dvr_snat' && (external === undefined || reaches(host, external)),
+  );
+  able.sort((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.name, b.name));
+  return able.map(({ name }) => name);
+}
+
+/** Whether a host has the wire of an external network. */
+export function reaches(host: Host, { physicalNetwork }: Network): boolean {
+  return physicalNetwork !== undefined && host.bridgeMappings.has(physicalNetwork);
+}
+
+function boundFloatingIp(
+  id: string,
+  topology: Topology,
+  routers: ReadonlyMap<string, GatewayRouter>,
+): BoundFloatingIp | undefined {
+  const floating = topology.floatingIps.get(id);
+  const target = floating?.target;
+  const router = target && routers.get(target.routerId);
+  const port = target && topology.ports.get(target.portId);
+  if (floating === undefined || target === undefined || router === undefined || port === undefined) return undefined;
+  const { floatingIpAddress: floatingIp, floatingNetworkId: networkId } = floating;
+  const subnetIds = topology.networks.get(networkId)?.subnetIds ?? [];
+  const own = subnetIds.map((subnetId) => topology.subnets.get(subnetId));
+  const gatewayIp =
+    own.find((subnet) => subnet !== undefined && prefixContains(subnet.cidr, floatingIp))?.gatewayIp ??
+    router.outside?.nextHops.find((ip) => typeof ip === 'number');
+  return {
+    id,
+    networkId,
+    floatingIp,
+    fixedIp: target.fixedIpAddress,
+    portId: port.id,
+    portNetworkId: port.networkId,
+    routerId: router.id,
+    isDistributed: router.isDistributed,
+    subnets: subnetsOf(networkId, topology),
+    ...(typeof gatewayIp === 'number' && { gatewayIp }),
+  };
+}
+
+/**
+ * Where a floating IP is served: on the host of its port, where that one routes and has the external network's wire; else on the
+ * gateway host of the router.
+ */
+export function floatingIpPlace(
+  floating: BoundFloatingIp,
+  model: GatewayModel,
+  topology: Topology,
+  location: string | undefined,
+): { readonly host: string; readonly isAtPort: boolean } | undefined {
+  const host = location === undefined ? undefined : topology.hosts.get(location);
+  const network = topology.networks.get(floating.networkId);
+  const canBeAtPort =
+    floating.isDistributed && host !== undefined && network !== undefined && hasRouters(topology, host);
+  if (canBeAtPort && reaches(host, network)) return { host: host.name, isAtPort: true };
+  const [gateway] = model.routers.get(floating.routerId)?.hosts ?? [];
+  return gateway === undefined ? undefined : { host: gateway, isAtPort: false };
+}

@@ -3,6 +3,7 @@
  * the headers are at each place is looked at with tcpdump: seed 002 of DVR ("Packet 1" to "Packet 4") says what they must be.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
 import { GUEST_LINK } from '../../scripts/support/lab/guest.ts';
 import { UNDERLAY_LINK } from '../../scripts/support/lab/lab.ts';
@@ -255,5 +256,31 @@ describe('guests of networks that a router connects', () => {
     expect(await blue.ping(red.ip, { count: 2, waitMs: 300 })).toMatchObject({ received: 0 });
     await red.run('ip', 'route', 'add', 'default', 'dev', GUEST_LINK);
     expect(await red.ping(blue.ip, { count: 2, waitMs: 300 })).toMatchObject({ received: 0 });
+  });
+
+  test('a router follows its guest to a host, and leaves with it', async () => {
+    const [blue, green] = [site.guest('blue2'), site.guest('green1')];
+    const [, node2, node3] = site.lab.hosts;
+    if (node2 === undefined || node3 === undefined) throw new Error('a host is missing');
+    const flowsOf = async (host: typeof node3): Promise<string[]> =>
+      [...(await host.flows('br-int')), ...(await host.flows('br-tun'))]
+        .filter((flow) => !/^cookie=0x484402/.test(flow))
+        .sort();
+    const isRouted = (flow: string): boolean => /table=3[2-9],/.test(flow);
+    const [before2, before3] = await Promise.all([flowsOf(node2), flowsOf(node3)]);
+    expect(before3.filter(isRouted)).toEqual([]);
+    await blue.move(node3);
+    await blue.run('ip', 'route', 'add', 'default', 'via', GATEWAY.blue);
+    await untilAnswered(blue, green.ip);
+    expect((await blue.ping(green.ip)).output.match(/ttl=63\b/g)).toHaveLength(3);
+    expect((await flowsOf(node3)).filter(isRouted).length).toBeGreaterThan(30);
+    await blue.move(node2);
+    await blue.run('ip', 'route', 'add', 'default', 'via', GATEWAY.blue);
+    await untilAnswered(blue, green.ip);
+    await eventually(
+      'node3 has the flows that it had before',
+      async () => (await flowsOf(node3)).join() === before3.join(),
+    );
+    await eventually('node2 has as many as before', async () => (await flowsOf(node2)).length === before2.length);
   });
 });

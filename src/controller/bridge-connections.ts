@@ -58,7 +58,12 @@ export class BridgeConnections {
   learn(hosts: Iterable<HostBridges>): void {
     const byDpid = new Map<bigint, BridgeAddress>();
     const replacements = new Map<string, Map<string, string>>();
-    for (const { host, bridges, view } of hosts) {
+    const all = [...hosts];
+    // What some bridge has, also one further down, is not given to another.
+    const taken = new Set(
+      all.flatMap(({ bridges, view }) => bridges.flatMap((bridge) => view?.bridges.get(bridge)?.dpid ?? [])),
+    );
+    for (const { host, bridges, view } of all) {
       for (const bridge of bridges) {
         const dpid = view?.bridges.get(bridge)?.dpid;
         if (dpid === undefined) continue;
@@ -67,10 +72,11 @@ export class BridgeConnections {
           byDpid.set(dpid, { host, bridge });
           continue;
         }
-        const replacement = freeDpid(dpid, byDpid);
+        const replacement = freeDpid(dpid, taken);
+        taken.add(replacement);
         // Until the new id is written and taken up, every pass finds the old one.
-        if (this.#replacements.get(host)?.get(bridge) !== replacement) {
-          const context = { host, bridge, dpid, other: addressKey(owner), replacement: `0x${replacement}` };
+        if (this.#replacements.get(host)?.get(bridge) !== dpidText(replacement)) {
+          const context = { host, bridge, dpid, other: addressKey(owner), replacement };
           this.#limitedLog.warn(
             `dpid ${host} ${bridge}`,
             context,
@@ -78,7 +84,7 @@ export class BridgeConnections {
           );
         }
         const replaced = replacements.get(host) ?? new Map<string, string>();
-        replacements.set(host, replaced.set(bridge, replacement));
+        replacements.set(host, replaced.set(bridge, dpidText(replacement)));
       }
     }
     this.#byDpid = byDpid;
@@ -113,9 +119,12 @@ export class BridgeConnections {
 }
 
 /** As Neutron does: count in the upper 16 bits, which an id made of a MAC leaves at zero. */
-function freeDpid(dpid: bigint, taken: ReadonlyMap<bigint, unknown>): string {
+function freeDpid(dpid: bigint, taken: ReadonlySet<bigint>): bigint {
   const mac = dpid & 0xffffffffffffn;
   let count = 1n;
   while (taken.has((count << 48n) | mac)) count++;
-  return ((count << 48n) | mac).toString(16).padStart(16, '0');
+  return (count << 48n) | mac;
 }
+
+/** 16 hex digits, as other_config:datapath-id has it. */
+const dpidText = (dpid: bigint): string => dpid.toString(16).padStart(16, '0');

@@ -169,9 +169,7 @@ export class HostAgent {
     this.#isWriting = true;
     this.counts.transactions += 1;
     this.counts.writes += writes.length;
-    for (const write of writes) {
-      this.#options.logger.info({ host: this.name, write: describeWrite(write) }, 'OVSDB write');
-    }
+    this.#options.logger.info({ host: this.name, writes: writes.map(describeWrite) }, 'OVSDB write');
     void this.#transact(writes, view);
   }
 

@@ -13,7 +13,6 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { OpenFlowListener } from '../openflow/listener.ts';
 import { OvsdbListener, type OvsdbPeer } from '../ovsdb/index.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
-import type { BridgeStatus } from '../switch/status.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
@@ -22,6 +21,7 @@ import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
 import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
+import type { PassFigures, PassObserver } from './pass-figures.ts';
 import { locatePort, Sightings } from './port-locations.ts';
 import { isWhole } from './restore-wait.ts';
 import { Routers } from './routers.ts';
@@ -41,20 +41,6 @@ export interface ControllerOptions {
   readonly logger: Logger;
   /** How long hosts that do not answer are waited for at start; default LIMITS.startupGraceMs. */
   readonly startupGraceMs?: number;
-}
-
-/** What one pass did. */
-export interface PassFigures {
-  readonly ms: number;
-  /** Owners rendered. */
-  readonly rendered: number;
-  readonly changedBridges: number;
-}
-
-/** Told of passes as they end: what metrics make histograms of. */
-export interface PassObserver {
-  readonly pass: (figures: PassFigures) => void;
-  readonly bridgePass: (status: BridgeStatus) => void;
 }
 
 export class Controller {
@@ -122,6 +108,11 @@ export class Controller {
   /** Log lines that the rate limit held back. */
   get suppressedLineCount(): number {
     return this.#limitedLog.suppressedCount;
+  }
+
+  /** Packets that switches sent, by reason, and those that were not answered, by why. */
+  get packetCounts(): Routers['counts'] {
+    return this.#routers.counts;
   }
 
   /** Connections that no bridge of the topology claims. */

@@ -162,6 +162,12 @@ export class Metrics {
     this.#total('heddle_log_lines_suppressed_total', 'Log lines held back by the rate limit.', [], () => [
       [{}, controller.suppressedLineCount],
     ]);
+    this.#total('heddle_packet_ins_total', 'Packets that switches sent, by why.', ['reason'], () =>
+      [...controller.packetCounts.packetIns].map(([reason, count]) => [{ reason }, count]),
+    );
+    this.#total('heddle_packet_ins_dropped_total', 'Packets of switches left unanswered, by why.', ['reason'], () =>
+      [...controller.packetCounts.refusals].map(([reason, count]) => [{ reason }, count]),
+    );
   }
 
   #gauge(name: string, help: string, labelNames: readonly string[], read: () => readonly Sample[]): void {

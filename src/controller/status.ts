@@ -4,8 +4,9 @@
  */
 import { LIMITS } from '../lib/limits.ts';
 import type { BridgeStatus } from '../switch/status.ts';
-import type { Controller, PassFigures } from './controller.ts';
+import type { Controller } from './controller.ts';
 import type { HostAgent } from './host-agent.ts';
+import type { PassFigures } from './pass-figures.ts';
 import { managementDirectory, waitsForFlows } from './restore-wait.ts';
 import { bridgesOf } from './wanted.ts';
 

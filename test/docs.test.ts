@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadTopology } from '../src/topology/load.ts';
+import { heddle } from './cli/command-line.ts';
 
 const ROOT = dirname(import.meta.dirname);
 const DOCUMENTS = [
@@ -23,6 +25,22 @@ test('every document is linked from another: nobody has to know its name', () =>
   );
   const orphans = DOCUMENTS.filter((path) => path !== 'README.md' && !linked.includes(path.replace('docs/', '')));
   expect(orphans).toEqual([]);
+});
+
+test('the topology in README.md is a valid one', () => {
+  const [, yaml = ''] = /```yaml\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
+  expect(loadTopology(yaml, { file: 'README.md' })).not.toHaveProperty('errors');
+  expect(yaml).toContain('hosts:');
+});
+
+test('CHANGELOG.md tells of every command that there is', async () => {
+  const { out } = await heddle('--help');
+  const names = [...out.slice(out.indexOf('Commands:')).matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(
+    ([, name = '']) => name,
+  );
+  expect(names.length).toBeGreaterThan(8);
+  const changelog = read('CHANGELOG.md');
+  expect(names.filter((name) => name !== 'help' && !changelog.includes(`\`${name}`))).toEqual([]);
 });
 
 describe('ARCHITECTURE.md', () => {

@@ -118,14 +118,14 @@ export class BridgeLedger implements BridgeBook {
     return this.#meters.get(meter);
   }
 
-  /** An owner wants this flow. Gives what to release it by. */
-  claim(desired: DesiredFlow): number {
-    return this.#flows.claim(desired);
+  /** An owner wants these flows. Gives what to release them by, all together. */
+  claimAll(desired: readonly DesiredFlow[]): number {
+    return this.#flows.claimAll(desired);
   }
 
-  /** An owner no longer wants this flow, which it claimed. */
-  release(claim: number): void {
-    this.#flows.release(claim);
+  /** An owner no longer wants the flows that it claimed together. */
+  releaseAll(claims: number): void {
+    this.#flows.releaseAll(claims);
   }
 
   claimGroup(desired: DesiredGroup): void {

@@ -34,7 +34,15 @@ export interface View {
   child(owner: OwnerName): void;
   /** An owner below this one for each element, now and later. An element that joins or leaves renders nothing but its own. */
   each(collection: Collection, ownerOf: (element: string) => OwnerName): void;
+  /**
+   * Flows of this owner's for each element, now and later: for what comes in thousands. An element that joins, leaves or is
+   * touched renders nothing but its own; what `flowsOf` reads through this view makes the whole owner stale.
+   */
+  rows(collection: Collection, place: Place, flowsOf: (element: string) => readonly DesiredFlow[]): void;
 }
+
+/** A bridge. */
+export type Place = Pick<Placement, 'host' | 'bridge'>;
 
 export type Render = (view: View, ...names: string[]) => readonly Placement[];
 
@@ -59,14 +67,14 @@ export interface PassResult {
   readonly changes: readonly BridgeChange[];
   /** All that stand after this pass on the bridges that it touched. */
   readonly conflicts: readonly Conflict[];
-  /** Number of owners rendered. */
+  /** Number of owners, and of rows of owners, rendered. */
   readonly rendered: number;
 }
 
 export class Engine {
   readonly #ledgers = new Map<string, BridgeLedger>();
   readonly #root: Owner;
-  #stale: Owner[] = [];
+  #stale: Stale[] = [];
 
   constructor(root: OwnerName) {
     this.#root = new Owner(this, root);
@@ -78,8 +86,7 @@ export class Engine {
     let rendered = 0;
     // Rendering an owner may add owners below it to the end of this list.
     for (let index = 0; index < this.#stale.length; index++) {
-      const stale = this.#stale[index];
-      if (stale?.renderIfStale() === true) rendered++;
+      rendered += this.#stale[index]?.renderIfStale() ?? 0;
     }
     this.#stale = [];
     const changes: BridgeChange[] = [];
@@ -118,22 +125,28 @@ export class Engine {
   }
 
   /** For owners. */
-  markStale(stale: Owner): void {
+  markStale(stale: Stale): void {
     this.#stale.push(stale);
   }
+}
+
+/** Something to be looked at in the pass to come. */
+interface Stale {
+  /** Gives how many owners, or rows of one, it rendered. */
+  renderIfStale(): number;
 }
 
 /** Flows, groups and meters of an owner as they stand in a book. */
 interface Claim {
   readonly ledger: BridgeLedger;
-  readonly flows: readonly number[];
+  readonly flows: number;
   readonly groups: readonly DesiredGroup[] | undefined;
   readonly meters: readonly DesiredMeter[] | undefined;
 }
 
 const NOTHING: readonly never[] = [];
 
-class Owner implements Reader, View {
+class Owner implements Reader, Stale, View {
   readonly #engine: Engine;
   readonly #name: OwnerName;
   #isStale = true;
@@ -142,6 +155,7 @@ class Owner implements Reader, View {
   #claims: readonly Claim[] = NOTHING;
   #children: Map<string, Owner> | undefined;
   #followings: Following[] | undefined;
+  #rows: Rows[] | undefined;
 
   constructor(engine: Engine, name: OwnerName) {
     this.#engine = engine;
@@ -160,18 +174,21 @@ class Owner implements Reader, View {
     for (const following of this.#followings ?? []) following.invalidateTree();
   }
 
-  renderIfStale(): boolean {
-    if (!this.#isStale || this.#hasEnded) return false;
+  renderIfStale(): number {
+    if (!this.#isStale || this.#hasEnded) return 0;
     this.#isStale = false;
     const children = this.#children;
     const followings = this.#followings;
+    const rows = this.#rows;
     this.#forgetReads();
     this.#children = undefined;
     this.#followings = undefined;
+    this.#rows = undefined;
     const placements = this.#name.render(this, ...this.#name.names);
     this.#adopt(children, followings);
     this.#place(placements);
-    return true;
+    for (const former of rows ?? NOTHING) former.end();
+    return 1 + this.#beginRows();
   }
 
   /** The owner and all below it are no more, and nor are their flows. */
@@ -180,8 +197,10 @@ class Owner implements Reader, View {
     this.#forgetReads();
     for (const child of this.#children?.values() ?? []) child.end();
     for (const following of this.#followings ?? []) following.end();
+    for (const rows of this.#rows ?? []) rows.end();
     this.#children = undefined;
     this.#followings = undefined;
+    this.#rows = undefined;
     this.#place(NOTHING);
   }
 
@@ -203,6 +222,12 @@ class Owner implements Reader, View {
   each(collection: Collection, ownerOf: (element: string) => OwnerName): void {
     this.#followings ??= [];
     this.#followings.push(new Following(this, collection, ownerOf));
+  }
+
+  rows(collection: Collection, { host, bridge }: Place, flowsOf: (element: string) => readonly DesiredFlow[]): void {
+    const ledger = this.#engine.ledger(host, bridge);
+    this.#rows ??= [];
+    this.#rows.push(new Rows({ collection, ledger, flowsOf, markStale: (rows) => this.#engine.markStale(rows) }));
   }
 
   /** For followings: a new owner, not yet rendered. */
@@ -232,9 +257,15 @@ class Owner implements Reader, View {
     for (const gone of earlier.values()) gone.end();
   }
 
+  #beginRows(): number {
+    let rendered = 0;
+    for (const rows of this.#rows ?? NOTHING) rendered += rows.begin();
+    return rendered;
+  }
+
   #place(placements: readonly Placement[]): void {
     for (const { ledger, flows, groups, meters } of this.#claims) {
-      for (const claim of flows) ledger.release(claim);
+      ledger.releaseAll(flows);
       for (const desired of groups ?? NOTHING) ledger.releaseGroup(desired);
       for (const desired of meters ?? NOTHING) ledger.releaseMeter(desired);
     }
@@ -243,16 +274,14 @@ class Owner implements Reader, View {
 
   #claim({ host, bridge, flows, groups, meters }: Placement): Claim {
     const ledger = this.#engine.ledger(host, bridge);
-    const claims = flows.map((desired) => ledger.claim(desired));
+    const claims = ledger.claimAll(flows);
     for (const desired of groups ?? NOTHING) ledger.claimGroup(desired);
     for (const desired of meters ?? NOTHING) ledger.claimMeter(desired);
     return { ledger, flows: claims, groups, meters };
   }
 
   #remember(source: Readable): void {
-    if (source.readers.has(this)) return;
-    source.addReader(this);
-    this.#reads.push(source);
+    if (source.addReader(this)) this.#reads.push(source);
   }
 
   #forgetReads(): void {
@@ -306,11 +335,86 @@ class Following implements Follower {
     this.#parent.start(child);
   }
 
+  /** What an owner below has read tells it by itself. */
+  touched(): void {}
+
   removed(element: string): void {
     const child = this.#children.get(element);
     invariant(child !== undefined, 'An element that leaves was there.', { element });
     this.#children.delete(element);
     child.owner.end();
+  }
+}
+
+interface RowsOptions {
+  readonly collection: Collection;
+  readonly ledger: BridgeLedger;
+  readonly flowsOf: (element: string) => readonly DesiredFlow[];
+  readonly markStale: (rows: Rows) => void;
+}
+
+/** The flows of one owner on one bridge, element by element. */
+class Rows implements Follower, Stale {
+  readonly #options: RowsOptions;
+  /** What each element's flows are released by. */
+  readonly #claims = new Map<string, number>();
+  #stale: Set<string> | undefined;
+
+  constructor(options: RowsOptions) {
+    this.#options = options;
+    options.collection.follow(this);
+  }
+
+  /** Render them all. Gives how many. */
+  begin(): number {
+    this.#stale = undefined;
+    const { elements } = this.#options.collection;
+    for (const element of elements) this.#render(element);
+    return elements.size;
+  }
+
+  end(): void {
+    this.#stale = undefined;
+    this.#options.collection.unfollow(this);
+    for (const claims of this.#claims.values()) this.#options.ledger.releaseAll(claims);
+    this.#claims.clear();
+  }
+
+  added(element: string): void {
+    this.touched(element);
+  }
+
+  touched(element: string): void {
+    if (this.#stale === undefined) {
+      this.#stale = new Set();
+      this.#options.markStale(this);
+    }
+    this.#stale.add(element);
+  }
+
+  removed(element: string): void {
+    this.#stale?.delete(element);
+    this.#release(element);
+  }
+
+  renderIfStale(): number {
+    const stale = this.#stale ?? new Set();
+    this.#stale = undefined;
+    for (const element of stale) this.#render(element);
+    return stale.size;
+  }
+
+  #render(element: string): void {
+    this.#release(element);
+    const flows = this.#options.flowsOf(element);
+    if (flows.length > 0) this.#claims.set(element, this.#options.ledger.claimAll(flows));
+  }
+
+  #release(element: string): void {
+    const claims = this.#claims.get(element);
+    if (claims === undefined) return;
+    this.#claims.delete(element);
+    this.#options.ledger.releaseAll(claims);
   }
 }
 

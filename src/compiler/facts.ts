@@ -3,42 +3,68 @@
  * did so is told when it comes. Serves the engine and the compiler; knows nothing of networks.
  */
 
-/** Something that can be read, and remembers its readers. */
-export interface Readable {
-  readonly readers: ReadonlySet<Reader>;
-  addReader(reader: Reader): void;
-  /** What nobody reads and has no value is forgotten. */
-  removeReader(reader: Reader): void;
-}
-
 /** Told when something that it read has changed. */
 export interface Reader {
   invalidate(): void;
 }
 
+/** Something that can be read, and remembers its readers. Most of a large site have one reader or none, and no set for it. */
+export abstract class Readable {
+  #readers: Reader | Set<Reader> | undefined;
+
+  get isRead(): boolean {
+    return this.#readers !== undefined;
+  }
+
+  /** False: it was one already. */
+  addReader(reader: Reader): boolean {
+    const readers = this.#readers;
+    if (readers === reader) return false;
+    if (readers === undefined) this.#readers = reader;
+    else if (!(readers instanceof Set)) this.#readers = new Set([readers, reader]);
+    else if (readers.has(reader)) return false;
+    else readers.add(reader);
+    return true;
+  }
+
+  /** What nobody reads and has no value is forgotten. */
+  removeReader(reader: Reader): void {
+    const readers = this.#readers;
+    if (readers === reader) this.#readers = undefined;
+    else if (readers instanceof Set && readers.delete(reader) && readers.size === 0) this.#readers = undefined;
+    this.forgetIfIdle();
+  }
+
+  abstract forgetIfIdle(): void;
+
+  protected invalidateReaders(): void {
+    const readers = this.#readers;
+    if (readers instanceof Set) for (const reader of readers) reader.invalidate();
+    else readers?.invalidate();
+  }
+}
+
 /** One fact. */
-export class Fact<T> implements Readable {
-  readonly readers = new Set<Reader>();
+export class Fact<T> extends Readable {
   value: T | undefined;
   readonly #key: string;
   readonly #home: Map<string, Fact<T>>;
 
   constructor(key: string, home: Map<string, Fact<T>>) {
+    super();
     this.#key = key;
     this.#home = home;
   }
 
-  addReader(reader: Reader): void {
-    this.readers.add(reader);
-  }
-
-  removeReader(reader: Reader): void {
-    this.readers.delete(reader);
+  /** Change the value, and tell who read it. */
+  set(value: T | undefined): void {
+    this.value = value;
+    this.invalidateReaders();
     this.forgetIfIdle();
   }
 
-  forgetIfIdle(): void {
-    if (this.value === undefined && this.readers.size === 0) this.#home.delete(this.#key);
+  override forgetIfIdle(): void {
+    if (this.value === undefined && !this.isRead) this.#home.delete(this.#key);
   }
 }
 
@@ -46,10 +72,12 @@ export class Fact<T> implements Readable {
 export class Facts<T> {
   readonly #facts = new Map<string, Fact<T>>();
   readonly #isSame: (left: T, right: T) => boolean;
+  readonly #changed: ((key: string) => void) | undefined;
 
-  /** `isSame`: equal values change nothing. Default: ===. */
-  constructor(isSame: (left: T, right: T) => boolean = Object.is) {
+  /** `isSame`: equal values change nothing; default: ===. `changed` is told of all others, after their readers. */
+  constructor(isSame: (left: T, right: T) => boolean = Object.is, changed?: (key: string) => void) {
     this.#isSame = isSame;
+    this.#changed = changed;
   }
 
   /** The fact under a key, whether or not it has a value. Read it at once: what nobody reads may be forgotten. */
@@ -69,9 +97,8 @@ export class Facts<T> {
   set(key: string, value: T | undefined): void {
     const fact = value === undefined ? this.#facts.get(key) : this.at(key);
     if (fact === undefined || this.#isUnchanged(fact.value, value)) return;
-    fact.value = value;
-    invalidateAll(fact);
-    fact.forgetIfIdle();
+    fact.set(value);
+    this.#changed?.(key);
   }
 
   /** Make the values exactly these. */
@@ -86,36 +113,28 @@ export class Facts<T> {
   }
 }
 
-/** Told of what joins and leaves a collection. */
+/** Told of what joins and leaves a collection, and of what is there and has changed (Collection.touch). */
 export interface Follower {
   added(element: string): void;
   removed(element: string): void;
+  touched(element: string): void;
 }
 
 /** A set of names that changes. It can be read whole, or followed one by one. */
-export class Collection implements Readable {
-  readonly readers = new Set<Reader>();
+export class Collection extends Readable {
   readonly #followers = new Set<Follower>();
   readonly #elements = new Set<string>();
   readonly #key: string;
   readonly #home: Map<string, Collection>;
 
   constructor(key: string, home: Map<string, Collection>) {
+    super();
     this.#key = key;
     this.#home = home;
   }
 
   get elements(): ReadonlySet<string> {
     return this.#elements;
-  }
-
-  addReader(reader: Reader): void {
-    this.readers.add(reader);
-  }
-
-  removeReader(reader: Reader): void {
-    this.readers.delete(reader);
-    this.forgetIfIdle();
   }
 
   follow(follower: Follower): void {
@@ -131,17 +150,23 @@ export class Collection implements Readable {
     if (this.#elements.has(element)) return;
     this.#elements.add(element);
     for (const follower of this.#followers) follower.added(element);
-    invalidateAll(this);
+    this.invalidateReaders();
   }
 
   delete(element: string): void {
     if (!this.#elements.delete(element)) return;
     for (const follower of this.#followers) follower.removed(element);
-    invalidateAll(this);
+    this.invalidateReaders();
   }
 
-  forgetIfIdle(): void {
-    const isIdle = this.#elements.size === 0 && this.readers.size === 0 && this.#followers.size === 0;
+  /** What is known of an element has changed. Who reads the collection is not concerned. */
+  touch(element: string): void {
+    if (!this.#elements.has(element)) return;
+    for (const follower of this.#followers) follower.touched(element);
+  }
+
+  override forgetIfIdle(): void {
+    const isIdle = this.#elements.size === 0 && !this.isRead && this.#followers.size === 0;
     if (isIdle) this.#home.delete(this.#key);
   }
 }
@@ -176,6 +201,10 @@ export class Collections {
     collection?.forgetIfIdle();
   }
 
+  touch(key: string, element: string): void {
+    this.#collections.get(key)?.touch(element);
+  }
+
   /** Make the elements under a key exactly these. */
   replace(key: string, elements: Iterable<string>): void {
     const wanted = new Set(elements);
@@ -188,10 +217,6 @@ export class Collections {
     for (const key of [...this.#collections.keys()]) if (!collections.has(key)) this.replace(key, []);
     for (const [key, elements] of collections) this.replace(key, elements);
   }
-}
-
-function invalidateAll(source: Readable): void {
-  for (const reader of source.readers) reader.invalidate();
 }
 
 /** One key for a fact about two things. Names hold no NUL: the topology's schema refuses control characters. */

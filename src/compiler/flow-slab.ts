@@ -30,6 +30,7 @@ export class FlowSlab {
   #objects: string[] = [];
   #hashes = new Int32Array(FIRST_LENGTH);
   #offsets = new Uint32Array(FIRST_LENGTH);
+  #chain = new Int32Array(FIRST_LENGTH);
   readonly #freeIds: number[] = [];
   #bytes = new Uint8Array(FIRST_SIZE);
   #end = 0;
@@ -73,9 +74,13 @@ export class FlowSlab {
     this.#freeIds.push(id);
   }
 
-  /** Number of ids given out so far, free ones included. */
-  get idCount(): number {
-    return this.#contents.length;
+  /** Remember another flow with this one, or NO_FLOW. */
+  chain(id: number, other: number): void {
+    this.#chain[id] = other;
+  }
+
+  chained(id: number): number {
+    return this.#chain[id] as number;
   }
 
   /** The flow as a value; what it says stays true when the flow is freed. */
@@ -85,8 +90,7 @@ export class FlowSlab {
     const values: TemplateValue[] = [];
     const offset = this.#offsets[id] as number;
     content.template.readRecord(this.#bytes, offset, values);
-    const { object } = { object: this.#objects[id] ?? '' };
-    return new TemplatedFlow(content, values, object, cookieAt(this.#bytes, offset));
+    return new TemplatedFlow(content, values, this.#objects[id] ?? '', cookieAt(this.#bytes, offset));
   }
 
   /** The flow as bytes: right until another flow of this process is encoded. */
@@ -189,6 +193,9 @@ export class FlowSlab {
     const offsets = new Uint32Array(2 * id);
     offsets.set(this.#offsets);
     this.#offsets = offsets;
+    const chain = new Int32Array(2 * id);
+    chain.set(this.#chain);
+    this.#chain = chain;
     return id;
   }
 

@@ -65,8 +65,28 @@ export class FlowTable {
     return id === NO_FLOW ? undefined : this.#slab.desired(id);
   }
 
-  /** An owner wants this flow. Gives what to release it by. */
-  claim(desired: DesiredFlow): number {
+  /** An owner wants these flows. Gives what to release them by: the last one's id, from which a chain leads to the others. */
+  claimAll(desired: readonly DesiredFlow[]): number {
+    let last = NO_FLOW;
+    for (const one of desired) {
+      const id = this.#claim(one);
+      this.#slab.chain(id, last);
+      last = id;
+    }
+    return last;
+  }
+
+  /** The owner wants them no more. */
+  releaseAll(claims: number): void {
+    let id = claims;
+    while (id !== NO_FLOW) {
+      const next = this.#slab.chained(id);
+      this.#release(id);
+      id = next;
+    }
+  }
+
+  #claim(desired: DesiredFlow): number {
     this.#isTouched = true;
     const id = this.#slab.add(desired);
     if (id >= this.#states.length) this.#growStates(id);
@@ -86,8 +106,7 @@ export class FlowTable {
     return id;
   }
 
-  /** The owner wants the flow no more. */
-  release(id: number): void {
+  #release(id: number): void {
     this.#isTouched = true;
     this.#released.push(id);
     const rivals = this.#rivals.get(id);

@@ -6,11 +6,12 @@ import { advertisementSpoof, arpSpoof, type GuardedPort, ipSpoof, macSpoof } fro
 import * as int from '../pipeline/br-int.ts';
 import * as phys from '../pipeline/br-phys.ts';
 import * as tun from '../pipeline/br-tun.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import { GatewayOwners } from './gateway-owners.ts';
-import { flows, NOTHING, onInt, onTun } from './placement.ts';
+import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import { RouterOwners } from './router-owners.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
 import { ALL, type World } from './world.ts';
@@ -41,7 +42,7 @@ class SiteOwners {
     view.child(this.#routers.routing(name));
     view.child(this.#gateways.waysOutside(name));
     view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
-    view.each(this.#world.routingHosts.at(ALL), (other) => this.hostMac(name, other));
+    view.child(this.hostMacs(name));
     view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));
     view.each(this.#world.localNetworksOf.at(name), (network) => this.networkOnHost(name, network));
     view.each(this.#world.boundPortsOf.at(name), (port) => this.boundPort(name, port));
@@ -79,34 +80,46 @@ class SiteOwners {
     return [{ host: name, bridge, flows: [...misses, ...outside] }, ...onInt(name, profile, inside)];
   });
 
-  /** The MAC of a host that routes, seen from a host: its own, or another's. */
-  readonly hostMac = owner('host MAC', (view, name, other) => {
+  /** MACs of the hosts that route, seen from a host: its own, and others'. */
+  readonly hostMacs = owner('host MACs', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
-    const mac = view.read(this.#world.hostMacs.at(other));
-    if (profile === undefined || mac === undefined) return NOTHING;
-    const at = (ofport: number) => ({ object: `host ${other}`, hostMac: mac, ofport });
-    const placements: Placement[] = [];
+    if (profile === undefined) return NOTHING;
+    const everyHost = this.#world.routingHosts.at(ALL);
+    const rowsOn = (bridge: string, flowsOf: (other: string, hostMac: number) => readonly DesiredFlow[]): void =>
+      view.rows(everyHost, { host: name, bridge }, (other) => {
+        const hostMac = this.#world.hostMacs.get(other);
+        return hostMac === undefined ? NO_FLOWS : flowsOf(other, hostMac);
+      });
     const patchTun = view.read(this.#world.patchTun.at(name));
     if (patchTun !== undefined) {
-      const rule = name === other ? int.toThisHostByTunnel : int.routedElsewhereByTunnel;
-      placements.push(...onInt(name, profile, flows(profile, at(patchTun), rule)));
+      rowsOn(profile.integrationBridge, (other, hostMac) => {
+        const rule = name === other ? int.toThisHostByTunnel : int.routedElsewhereByTunnel;
+        return flows(profile, { object: `host ${other}`, hostMac, ofport: patchTun }, rule);
+      });
     }
     const patchInt = view.read(this.#world.patchInt.at(name));
-    if (patchInt !== undefined && name !== other) {
-      placements.push(...onTun(name, profile, flows(profile, at(patchInt), tun.routedElsewhere)));
+    if (patchInt !== undefined) {
+      rowsOn(profile.tunnelBridge, (other, hostMac) => {
+        if (name === other) return NO_FLOWS;
+        return flows(profile, { object: `host ${other}`, hostMac, ofport: patchInt }, tun.routedElsewhere);
+      });
     }
     for (const bridge of view.readAll(this.#world.physicalBridgesOf.at(name))) {
-      const patchPhys = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
-      if (patchPhys !== undefined) {
-        const rule = name === other ? int.toThisHostByProvider : int.routedElsewhereByProvider;
-        placements.push(...onInt(name, profile, flows(profile, at(patchPhys), rule)));
+      const inside = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
+      if (inside !== undefined) {
+        rowsOn(profile.integrationBridge, (other, hostMac) => {
+          const rule = name === other ? int.toThisHostByProvider : int.routedElsewhereByProvider;
+          return flows(profile, { object: `host ${other}`, hostMac, ofport: inside }, rule);
+        });
       }
-      const physicalPatch = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
-      if (physicalPatch !== undefined && name !== other) {
-        placements.push({ host: name, bridge, flows: flows(profile, at(physicalPatch), phys.routedElsewhereOnWire) });
-      }
+      const outside = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
+      if (outside === undefined) continue;
+      rowsOn(bridge, (other, hostMac) => {
+        if (name === other) return NO_FLOWS;
+        return flows(profile, { object: `host ${other}`, hostMac, ofport: outside }, phys.routedElsewhereOnWire);
+      });
     }
-    return placements;
+    return NOTHING;
   });
 
   readonly tunnelPort = owner('tunnel port', (view, name, key) => {
@@ -120,7 +133,7 @@ class SiteOwners {
   readonly networkOnHost = owner('network', (view, name, network) => {
     view.child(this.segment(name, network));
     view.child(this.flood(name, network));
-    view.each(this.#world.site.portsOf.at(network), (port) => this.tunnelledPort(name, network, port));
+    view.child(this.tunnelledPorts(name, network));
     return NOTHING;
   });
 
@@ -168,29 +181,33 @@ class SiteOwners {
     return onTun(name, profile, flows(profile, entity, tun.flood));
   });
 
-  /** A port of a tunnelled network, seen from a host that has the network: it is there, or behind a tunnel. */
-  readonly tunnelledPort = owner('tunnelled port', (view, name, networkId, portId) => {
-    const location = view.read(this.#world.site.locations.at(portId));
+  /** The ports of a tunnelled network, seen from a host that has the network: each is there, or behind a tunnel. */
+  readonly tunnelledPorts = owner('tunnelled ports', (view, name, networkId) => {
     const profile = view.read(this.#world.profiles.at(name));
     const network = view.read(this.#world.networks.at(networkId));
-    const port = view.read(this.#world.ports.at(portId));
     const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
-    if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NOTHING;
-    if (location === undefined || !isTunnelled(network.networkType)) return NOTHING;
-    const object = `port ${portId}`;
-    const ipv4Addresses = port.fixedIps.flatMap(({ ipAddress }) => (typeof ipAddress === 'number' ? ipAddress : []));
-    if (location === name) {
-      const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
-      return isReady
-        ? onTun(name, profile, flows(profile, { object, localVlan, ipv4Addresses }, tun.arpForLocal))
-        : NOTHING;
-    }
-    const ofport = view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(network.networkType, location))));
-    if (ofport === undefined) return NOTHING;
-    const { macAddress } = port;
-    const entity = { object, localVlan, segmentationId: network.segmentationId, macAddress, ipv4Addresses, ofport };
-    return onTun(name, profile, flows(profile, entity, tun.remotePort));
+    const { networkType: type, segmentationId } = network;
+    if (!isTunnelled(type)) return NOTHING;
+    const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
+    const ofports = remembered((host) => view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host)))));
+    view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId) => {
+      const location = this.#world.site.locations.get(portId);
+      const port = this.#world.ports.get(portId);
+      if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NO_FLOWS;
+      if (location === undefined) return NO_FLOWS;
+      const object = `port ${portId}`;
+      const { macAddress } = port;
+      const ipv4Addresses = ipv4AddressesOf(port);
+      if (location === name) {
+        return isReady ? flows(profile, { object, localVlan, ipv4Addresses }, tun.arpForLocal) : NO_FLOWS;
+      }
+      const ofport = ofports(location);
+      if (ofport === undefined) return NO_FLOWS;
+      const entity = { object, localVlan, segmentationId, macAddress, ipv4Addresses, ofport };
+      return flows(profile, entity, tun.remotePort);
+    });
+    return NOTHING;
   });
 
   readonly boundPort = owner('bound port', (view, name, portId) => {
@@ -222,6 +239,25 @@ class SiteOwners {
     view.each(this.#world.hosts.at(ALL), this.host);
     return NOTHING;
   });
+}
+
+/** The ones that ARP can ask for. */
+function ipv4AddressesOf({ fixedIps }: Port): readonly number[] {
+  const addresses: number[] = [];
+  for (const { ipAddress } of fixedIps) if (typeof ipAddress === 'number') addresses.push(ipAddress);
+  return addresses;
+}
+
+/** The same function, called once for each argument. */
+function remembered<T>(compute: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
+  return (key) => {
+    const value = known.get(key);
+    if (value !== undefined || known.has(key)) return value as T;
+    const computed = compute(key);
+    known.set(key, computed);
+    return computed;
+  };
 }
 
 /** DHCP and router ports speak for others; port security is not for them. */

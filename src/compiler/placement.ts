@@ -5,10 +5,14 @@ import type { Placement } from './engine.ts';
 import type { HostProfile } from './world.ts';
 
 export const NOTHING: readonly Placement[] = [];
+export const NO_FLOWS: readonly DesiredFlow[] = [];
 
 /** The flows of one entity by some rules, in order. */
 export function flows<E extends Entity>(profile: HostProfile, entity: E, ...rules: readonly Rule<E>[]): DesiredFlow[] {
-  return rules.flatMap((rule) => profile.templates.render(rule, entity, profile.features));
+  const { templates, features } = profile;
+  const desired: DesiredFlow[] = [];
+  for (const rule of rules) for (const flow of templates.render(rule, entity, features)) desired.push(flow);
+  return desired;
 }
 
 export function onInt(host: string, profile: HostProfile, desired: readonly DesiredFlow[]): readonly Placement[] {

@@ -12,7 +12,7 @@ import * as routerRoute from '../pipeline/router-route.ts';
 import type { Network, Port } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
-import { flows, NOTHING, onInt, onTun } from './placement.ts';
+import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { Gateway, PluggedPort, RoutedInterface, RoutedRouter } from './routing.ts';
 import { isServiceable, isTunnelled, tunnelKey } from './site.ts';
 import type { HostProfile, World } from './world.ts';
@@ -110,7 +110,7 @@ export class RouterOwners {
 
   /** A network with a router, and everyone on it. */
   readonly routedNetwork = owner('routed network', (view, name, networkId) => {
-    view.each(this.#world.site.portsOf.at(networkId), (port) => this.neighbour(name, networkId, port));
+    view.child(this.neighbours(name, networkId));
     view.each(this.#world.neighboursOf.at(networkId), (ip) => this.resolved(name, networkId, ip));
     const there = this.#localNetwork(view, name, networkId);
     const ofport = there && this.#wayOut(view, there);
@@ -119,20 +119,20 @@ export class RouterOwners {
     return onInt(name, there.profile, flows(there.profile, entity, routerOut.deliverOutside));
   });
 
-  readonly neighbour = owner('neighbour', (view, name, networkId, portId) => {
+  readonly neighbours = owner('neighbours', (view, name, networkId) => {
     const there = this.#localNetwork(view, name, networkId);
-    const port = view.read(this.#world.ports.at(portId));
-    if (there === undefined || port === undefined || !port.adminStateUp || !isServiceable(port)) return NOTHING;
-    const addresses = port.fixedIps.map(({ ipAddress }) => ipAddress);
-    const { localVlan, network } = there;
-    const entity = {
-      object: `port ${portId}`,
-      localVlan,
-      macAddress: port.macAddress,
-      addresses,
-      isOutside: network.external,
-    };
-    return onInt(name, there.profile, flows(there.profile, entity, routerRoute.neighbour));
+    if (there === undefined) return NOTHING;
+    const { profile, localVlan, network } = there;
+    const isOutside = network.external;
+    const place = { host: name, bridge: profile.integrationBridge };
+    view.rows(this.#world.site.portsOf.at(networkId), place, (portId) => {
+      const port = this.#world.ports.get(portId);
+      if (port === undefined || !port.adminStateUp || !isServiceable(port)) return NO_FLOWS;
+      const addresses = port.fixedIps.map(({ ipAddress }) => ipAddress);
+      const entity = { object: `port ${portId}`, localVlan, macAddress: port.macAddress, addresses, isOutside };
+      return flows(profile, entity, routerRoute.neighbour);
+    });
+    return NOTHING;
   });
 
   /** An address that the controller has found behind a port. Its MAC may be another than the port's. */

@@ -70,7 +70,7 @@ export class Site {
   #topology: Topology | undefined;
   #routing: RoutingModel = NO_ROUTING;
   /** Where each port is, of hosts that the topology has. */
-  readonly locations = new Facts<string>();
+  readonly locations = new Facts<string>(Object.is, (id) => this.touchPort(id));
   /** Ids of the ports of a network that are somewhere. By network id. */
   readonly portsOf = new Collections();
   /** Names of the hosts that have ports of a network, a router's that is plugged in among them. By network id. */
@@ -159,6 +159,12 @@ export class Site {
   setPluggedPorts(host: string, ids: ReadonlySet<string>): void {
     this.#plugged.set(host, ids);
     this.#refreshHost(host);
+  }
+
+  /** A port is not what it was, or not where it was. */
+  touchPort(portId: string): void {
+    const port = this.#topology?.ports.get(portId);
+    if (port !== undefined) this.portsOf.touch(port.networkId, portId);
   }
 
   /** Ids of the networks that a host has. */

@@ -17,8 +17,8 @@ import type { DesiredFlow, Origin } from '../pipeline/origin.ts';
 /** A rule of whatever entity. */
 type AnyRule = Rule<never>;
 
-/** Entities of one shape that are rendered as values before it is recorded: recording costs as much as some dozen of them. */
-const USES_BEFORE_RECORDING = 16;
+/** Entities of one shape that are rendered as values before it is recorded, which costs about as much. */
+const USES_BEFORE_RECORDING = 64;
 
 /** One row of a shape: the n-th flow that the rule makes of such entities. */
 export class TemplateRow {

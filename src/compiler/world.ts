@@ -73,7 +73,7 @@ export class World {
   // From the topology.
   readonly profiles = new Facts<HostProfile>(sameMeaning);
   readonly networks = new Facts<Network>(sameMeaning);
-  readonly ports = new Facts<Port>(sameMeaning);
+  readonly ports = new Facts<Port>(sameMeaning, (id) => this.site.touchPort(id));
 
   readonly routers = new Facts<RoutedRouter>(sameMeaning);
   /** By subnet id. */
@@ -113,7 +113,7 @@ export class World {
   readonly tunnelBridges = new Facts<true>();
 
   /** MAC of each host that routes. */
-  readonly hostMacs = new Facts<number>();
+  readonly hostMacs = new Facts<number>(Object.is, (host) => this.routingHosts.touch(ALL, host));
 
   /** Hosts of the topology whose switches are known. Key: ALL. */
   readonly hosts = new Collections();

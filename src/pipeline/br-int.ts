@@ -242,7 +242,11 @@ export interface HostMac extends Entity {
 
 export const routedElsewhereByTunnel = rules(
   'routed-elsewhere-by-tunnel',
-  { when: 'distributedRouting', cases: { LOCAL_SWITCHING: 'Routed on another host, by a tunnel.' } },
+  {
+    when: 'distributedRouting',
+    cases: { LOCAL_SWITCHING: 'Routed on another host, by a tunnel.' },
+    holes: { hostMac: 48, ofport: 32 },
+  },
   (other: HostMac, table) => [
     table.LOCAL_SWITCHING(2, { inPort: other.ofport, ethSrc: other.hostMac }, goto('DVR_TO_SRC_MAC')),
   ],
@@ -250,7 +254,11 @@ export const routedElsewhereByTunnel = rules(
 
 export const routedElsewhereByProvider = rules(
   'routed-elsewhere-by-provider',
-  { when: 'distributedRouting', cases: { LOCAL_SWITCHING: 'Routed on another host, by a physical network.' } },
+  {
+    when: 'distributedRouting',
+    cases: { LOCAL_SWITCHING: 'Routed on another host, by a physical network.' },
+    holes: { hostMac: 48, ofport: 32 },
+  },
   (other: HostMac, table) => [
     table.LOCAL_SWITCHING(4, { inPort: other.ofport, ethSrc: other.hostMac }, goto('DVR_TO_SRC_MAC_PHYSICAL')),
   ],

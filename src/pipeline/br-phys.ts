@@ -82,6 +82,10 @@ export const localVlanToProvider = rules(
 
 export const routedElsewhereOnWire = rules(
   'routed-elsewhere-on-wire',
-  { when: 'distributedRouting', cases: { DVR_NOT_LEARN_PHYSICAL: "From another host's router: straight to br-int." } },
+  {
+    when: 'distributedRouting',
+    cases: { DVR_NOT_LEARN_PHYSICAL: "From another host's router: straight to br-int." },
+    holes: { hostMac: 48, ofport: 32 },
+  },
   (other: HostMac, table) => [table.DVR_NOT_LEARN_PHYSICAL(2, { ethSrc: other.hostMac }, output(other.ofport))],
 );

@@ -248,6 +248,10 @@ export interface RemoteHostMac extends Entity {
 
 export const routedElsewhere = rules(
   'routed-elsewhere',
-  { when: 'distributedRouting', cases: { DVR_NOT_LEARN: "From another host's router: straight to br-int." } },
+  {
+    when: 'distributedRouting',
+    cases: { DVR_NOT_LEARN: "From another host's router: straight to br-int." },
+    holes: { hostMac: 48, ofport: 32 },
+  },
   (remote: RemoteHostMac, table) => [table.DVR_NOT_LEARN(1, { ethSrc: remote.hostMac }, output(remote.ofport))],
 );

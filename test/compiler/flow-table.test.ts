@@ -21,7 +21,7 @@ function candidates(): readonly DesiredFlow[] {
     ipv4Addresses: [0x0a00_0000 + (index % 6)],
     ofport,
   });
-  for (let index = 0; index < 20; index++) templates.render(remotePort, port(index, 1), FEATURES);
+  for (let index = 0; index < 100; index++) templates.render(remotePort, port(index, 1), FEATURES);
   const made: DesiredFlow[] = [];
   for (let index = 0; index < 12; index++) {
     made.push(...templates.render(remotePort, port(index, 1), FEATURES));
@@ -91,10 +91,10 @@ test('any claims and releases', () => {
       };
       for (const step of steps) {
         const desired = FLOWS[step.index];
-        if (step.do === 'claim' && desired !== undefined) claims.push({ id: table.claim(desired), desired });
+        if (step.do === 'claim' && desired !== undefined) claims.push({ id: table.claimAll([desired]), desired });
         else if (step.do === 'release' && claims.length > 0) {
           const [gone] = claims.splice(step.index % claims.length, 1);
-          if (gone !== undefined) table.release(gone.id);
+          if (gone !== undefined) table.releaseAll(gone.id);
         } else if (step.do === 'take') take();
       }
       take();
@@ -109,9 +109,8 @@ test('flows that no message can carry are kept, told apart and found in the list
     flow: { table: 0, priority: 1, match: { vlanTci: { value: vlan, mask: 0x2001 } }, actions: [], cookie: 1n },
     origin: { rule: 'r', object: 'o' },
   });
-  table.claim(unwritable(0));
-  table.claim(unwritable(1));
-  table.claim(unwritable(1));
+  table.claimAll([unwritable(0)]);
+  table.claimAll([unwritable(1), unwritable(1)]);
   expect(table.size).toBe(2);
   expect(table.takeChange().put).toHaveLength(2);
 });

@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { TemplatedFlow, Templates } from '../../src/compiler/templates.ts';
 import { encodeFlow } from '../../src/openflow/template.ts';
 import * as spoof from '../../src/pipeline/anti-spoof.ts';
+import * as int from '../../src/pipeline/br-int.ts';
+import * as phys from '../../src/pipeline/br-phys.ts';
 import * as tun from '../../src/pipeline/br-tun.ts';
 import * as dvr from '../../src/pipeline/dvr.ts';
 import type { Features } from '../../src/pipeline/features.ts';
@@ -41,6 +43,7 @@ const guarded = fc.record({
   pairs: few(fc.record({ macAddress: mac, prefix })),
 });
 const receiver = fc.record({ object, localVlan, macAddress: mac, ofport });
+const hostMac = fc.record({ object, hostMac: mac, ofport });
 const neighbour = fc.record({ object, localVlan, macAddress: mac, addresses: few(address) });
 
 interface Case {
@@ -68,6 +71,10 @@ const CASES: readonly Case[] = [
     recorded: 'always',
   },
   { rule: tun.arpForLocal, entity: fc.record({ object, localVlan, ipv4Addresses: few(ipv4) }), recorded: 'always' },
+  { rule: tun.routedElsewhere, entity: hostMac, recorded: 'always' },
+  { rule: int.routedElsewhereByTunnel, entity: hostMac, recorded: 'always' },
+  { rule: int.routedElsewhereByProvider, entity: hostMac, recorded: 'always' },
+  { rule: phys.routedElsewhereOnWire, entity: hostMac, recorded: 'always' },
   { rule: routerRoute.neighbour, entity: neighbour, recorded: 'always' },
   { rule: routerRoute.resolvedNeighbour, entity: neighbour, recorded: 'always' },
   { rule: routerIn.guestVlan, entity: receiver, recorded: 'always' },
@@ -97,7 +104,7 @@ describe.each(CASES.map((one) => [one.rule.ruleName, one] as const))('%s', (_nam
     const templates = new Templates();
     const render = (one: Entity) => templates.render(rule, one as never, FEATURES);
     // Long enough for the usual shapes to be recorded.
-    for (const one of fc.sample(entity, { numRuns: 500, seed: 1 })) render(one);
+    for (const one of fc.sample(entity, { numRuns: 1000, seed: 1 })) render(one);
     let templated = 0;
     let plain = 0;
     fc.assert(

@@ -89,10 +89,10 @@ function miss(table: number, ...actions: Action[]): DesiredFlow {
 function edit(put: readonly DesiredFlow[], remove: readonly DesiredFlow[] = []): void {
   for (const one of [...remove, ...put]) {
     const claim = claims.get(flowKey(one.flow));
-    if (claim !== undefined) book.release(claim);
+    if (claim !== undefined) book.releaseAll(claim);
     claims.delete(flowKey(one.flow));
   }
-  for (const one of put) claims.set(flowKey(one.flow), book.claim(one));
+  for (const one of put) claims.set(flowKey(one.flow), book.claimAll([one]));
   generation += 1;
   const change = book.takeChange();
   if (change !== undefined) installer.apply(change, generation);

@@ -12,6 +12,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
+import { inSlices } from './dump-slices.ts';
 import { decodeRawFlow, FlowEncoder } from './flow-bytes.ts';
 import { type Difference, type FlowOperation, type RefusedFlow, reconcile } from './reconcile.ts';
 import { RefusedFlows } from './refused-flows.ts';
@@ -267,7 +268,7 @@ export class BridgeInstaller {
   }
 
   async #reconcilePass(connection: SwitchConnection, reason: ReconcileReason): Promise<number> {
-    const installed = await connection.dumpFlows();
+    const installed = await inSlices(connection, (selection) => connection.dumpFlows(selection));
     // From here to the sending nothing else runs: book, pending changes and generation are of one moment.
     if (this.#connection !== connection) throw new ConnectionClosedError(connection.peer, 'replaced');
     this.#reconcileDue = undefined;

@@ -48,7 +48,10 @@ def report(first, end):
     for (came, sent), number in got:
         latency = max(latency, came - sent)
         # Without a delivery since the packet after the last one that came was sent.
-        waiting_since = sent if last is None or number <= last[1] + 1 else last[0] + interval
+        if last is None:
+            waiting_since = sent - (number - first) * interval
+        else:
+            waiting_since = sent if number <= last[1] + 1 else last[0] + interval
         gap = max(gap, came - waiting_since)
         last = (sent, number)
     for number in range(first, end):

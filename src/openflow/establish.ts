@@ -67,7 +67,10 @@ function tellEnd(options: EstablishOptions, end: ChannelEnd, dpid: bigint | unde
   const line = { peer, code: end.code, reason: end.reason };
   if (!end.established) {
     context.limitedLog.warn(`refused ${end.code} ${peerKey}`, line, 'OpenFlow peer dropped during the handshake');
-  } else if (end.code === 'ENDED' || end.code === 'CLOSED' || end.code === 'REPLACED') {
+  } else if (end.code === 'CLOSED') {
+    // Our own doing, which its doer tells of: at the end of a large site this would be thousands of lines.
+    context.logger.debug({ ...line, dpid }, 'bridge disconnected');
+  } else if (end.code === 'ENDED' || end.code === 'REPLACED') {
     context.logger.info({ ...line, dpid }, 'bridge disconnected');
   } else {
     context.limitedLog.warn(`dropped ${end.code} ${peerKey}`, { ...line, dpid }, 'bridge dropped');

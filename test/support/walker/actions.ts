@@ -1,10 +1,11 @@
 /** What each action does to a packet on its way through one bridge. Serves walker.ts, which moves packets between bridges. */
 import type { Action, ActionType } from '../../../src/flow/action.ts';
-import { type Flow, PORT } from '../../../src/flow/flow.ts';
+import type { Flow } from '../../../src/flow/flow.ts';
+import type { Bucket, Group } from '../../../src/flow/group.ts';
 import { VLAN_PRESENT } from '../../../src/flow/match.ts';
 import type { Headers } from './headers.ts';
 import { learnedFlow, portOf } from './learn.ts';
-import { type WalkBucket, WalkError, type WalkGroup } from './model.ts';
+import { WalkError } from './model.ts';
 
 /** What actions ask of the bridge that the packet is on. */
 export interface Surroundings {
@@ -16,7 +17,7 @@ export interface Surroundings {
   learn(context: Context, flow: Flow): void;
   /** conntrack; what goes on in a table does so when all else is done. */
   track(context: Context, action: Action & { readonly type: 'ct' }): void;
-  group(context: Context, id: number): WalkGroup | undefined;
+  group(context: Context, id: number): Group | undefined;
   isAlive(context: Context, port: number): boolean;
 }
 
@@ -33,6 +34,8 @@ export interface Context {
   headers: Headers;
   /** The table that is being looked up. */
   table: number;
+  /** The flow that was found there is one for everything that nothing else matches. */
+  isTableMiss: boolean;
   depth: number;
   /** Written actions, by type: done at the end, if nothing cleared them. */
   actionSet: Map<ActionType, Action>;
@@ -71,6 +74,7 @@ function always<Type extends ActionType>(
 }
 
 const nothing = always(() => {});
+const OFPR_NO_MATCH = 0;
 const OFPR_ACTION = 1;
 const OFPR_INVALID_TTL = 2;
 
@@ -81,7 +85,10 @@ const HANDLERS: { readonly [Type in ActionType]?: Handler<Type> } = {
   ),
   outputTrunc: always((context, { port }) => context.around.output(context, port)),
   group: always((context, { group }) => outputGroup(context, group)),
-  controller: always((context, { reason = OFPR_ACTION }) => context.around.packetIn(context, reason)),
+  // What a table's miss sends up has no other reason than that nothing matched (OpenFlow 1.3.5 §5.4).
+  controller: always((context, { reason = OFPR_ACTION }) =>
+    context.around.packetIn(context, context.isTableMiss && reason === OFPR_ACTION ? OFPR_NO_MATCH : reason),
+  ),
   pushVlan: always(({ headers }) => void headers.tags.unshift(VLAN_PRESENT)),
   popVlan: always(({ headers }) => void headers.tags.shift()),
   setTtl: always(({ headers }, { ttl }) => headers.set('ipTtl', ttl)),
@@ -118,7 +125,7 @@ const HANDLERS: { readonly [Type in ActionType]?: Handler<Type> } = {
   ct: always((context, action) => context.around.track(context, action)),
   ctClear: always(({ headers }) => clearTracking(headers)),
   checkPktLarger: always(({ headers }, { length, destination }) =>
-    headers.write(destination, headers.size > length ? 1 : 0),
+    headers.write(destination, sizeOf(headers) > length ? 1 : 0),
   ),
   clone: always((context, { actions }) => performOnCopy(context, actions)),
   exit: (context) => {
@@ -140,6 +147,11 @@ const HANDLERS: { readonly [Type in ActionType]?: Handler<Type> } = {
     return 'end';
   },
 };
+
+/** On the wire, with all its tags. */
+export function sizeOf({ size, tags }: Headers): number {
+  return size + 4 * tags.length;
+}
 
 /** A packet is untracked again after ct, but where ct sent it. */
 export function clearTracking(headers: Headers): void {
@@ -164,14 +176,12 @@ function outputGroup(context: Context, id: number): void {
   for (const bucket of bucketsOf(context, group)) performOnCopy(context, bucket.actions);
 }
 
-function bucketsOf(context: Context, { type, buckets }: WalkGroup): readonly WalkBucket[] {
-  const isAlive = ({ watchPort }: WalkBucket): boolean =>
-    watchPort === undefined || watchPort === PORT.any || context.around.isAlive(context, watchPort);
-  switch (type) {
+function bucketsOf(context: Context, { groupType, buckets }: Group): readonly Bucket[] {
+  switch (groupType) {
     case 'all':
       return buckets;
-    case 'ff':
-      return buckets.filter(isAlive).slice(0, 1);
+    case 'fastFailover':
+      return buckets.filter(({ watchPort }) => context.around.isAlive(context, watchPort)).slice(0, 1);
     default:
       // Which bucket `select` takes is the switch's choice: the first is as good as any.
       return buckets.slice(0, 1);

@@ -12,7 +12,7 @@ export class Headers {
   values: { [Name in FieldName]?: FieldValue };
   /** VLAN headers whole (TCI with the present bit), outermost first. */
   tags: number[];
-  /** Bytes on the wire, without the tags that were put on later. */
+  /** Bytes of the frame without its tags. */
   size: number;
   /** What push and pop use. */
   stack: FieldValue[] = [];

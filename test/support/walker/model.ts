@@ -1,6 +1,6 @@
 /** What the walker walks over, and what it tells. */
-import type { Action } from '../../../src/flow/action.ts';
 import type { Flow } from '../../../src/flow/flow.ts';
+import type { Group } from '../../../src/flow/group.ts';
 import type { Headers } from './headers.ts';
 
 /** What is behind a port. */
@@ -25,24 +25,14 @@ export type PortVlan =
   | { readonly mode: 'access'; readonly tag: number }
   | { readonly mode: 'trunk'; readonly trunks: readonly number[] };
 
-export interface WalkBucket {
-  readonly actions: readonly Action[];
-  /** ff: the bucket is alive while this port is. */
-  readonly watchPort?: number;
-}
-
-export interface WalkGroup {
-  readonly type: 'all' | 'indirect' | 'ff' | 'select';
-  readonly buckets: readonly WalkBucket[];
-}
-
 /** A bridge, and what is on it. */
 export interface WalkBridge {
   readonly host: string;
   readonly bridge: string;
   readonly flows: Iterable<Flow>;
   readonly ports: ReadonlyMap<number, WalkPort>;
-  readonly groups?: ReadonlyMap<number, WalkGroup>;
+  /** By number. */
+  readonly groups?: ReadonlyMap<number, Group>;
 }
 
 /** A port of a bridge. */

@@ -2,6 +2,7 @@
 import { type Flow, PORT } from '../../../src/flow/flow.ts';
 import { formatFlow } from '../../../src/flow/format.ts';
 import { normaliseMatch } from '../../../src/flow/match.ts';
+import type { Meter } from '../../../src/flow/meter.ts';
 import type { OvsSandbox } from '../ovs-sandbox.ts';
 import type { WalkBridge, WalkPort } from './model.ts';
 import { type DatapathPorts, datapathPorts } from './trace.ts';
@@ -40,9 +41,21 @@ export async function buildBridges(
   return datapathPorts(await sandbox.appctl('dpif/show'));
 }
 
+export interface InstalledBridge extends WalkBridge {
+  /** Every one that a flow names. */
+  readonly meters?: readonly Meter[];
+}
+
 /** Make the flows of a bridge these, and have it forget what it learnt. */
-export async function installFlows(sandbox: OvsSandbox, { bridge, flows }: WalkBridge): Promise<void> {
+export async function installFlows(
+  sandbox: OvsSandbox,
+  { bridge, flows, meters = [] }: InstalledBridge,
+): Promise<void> {
   await sandbox.ofctl('del-flows', bridge);
+  for (const { meter, bands } of meters) {
+    const band = `type=drop,rate=${bands[0]?.rate},burst_size=${bands[0]?.burstSize}`;
+    await sandbox.ofctl('add-meter', bridge, `meter=${meter},pktps,burst,bands=${band}`);
+  }
   const lines = [...flows].map((flow: Flow) => formatFlow({ ...flow, match: normaliseMatch(flow.match) }));
   await sandbox.ofctlWithInput(`${lines.join('\n')}\n`, 'add-flows', bridge, '-');
   await sandbox.appctl('fdb/flush', bridge);

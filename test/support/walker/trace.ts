@@ -4,6 +4,7 @@ import type { FieldName, FieldValue } from '../../../src/flow/fields.ts';
 import { VLAN_PRESENT } from '../../../src/flow/match.ts';
 import { formatMatch } from '../../../src/flow/match-text.ts';
 import { ipFromText, macFromText } from '../../../src/lib/addresses.ts';
+import { sizeOf } from './actions.ts';
 import type { Headers } from './headers.ts';
 import type { Walk, WalkBridge } from './model.ts';
 import { packetMatch } from './packets.ts';
@@ -38,23 +39,30 @@ export function outcomeOfWalk({ arrivals, tunnelled, packetIns }: Walk): Outcome
   return { copies: [...copies, ...ins].sort(), tunnelIds: tunnelIds.sort() };
 }
 
+/** Inside, Open vSwitch tells a miss flow that says so (6) from none (0); OpenFlow 1.3 does not. */
+const REASONS: Readonly<Record<string, string>> = { 6: '0' };
+
 /** `packet` as it went in. `bridges` say which ports are tunnels'. */
 export function outcomeOfTrace(
   account: string,
   packet: Headers,
   { ports, bridges }: { readonly ports: DatapathPorts; readonly bridges: readonly WalkBridge[] },
 ): Outcome {
-  const actions = /^Datapath actions: (.*)$/m.exec(account)?.[1] ?? '';
   const copies: string[] = [];
-  const headers = packet.clone();
-  for (const action of splitActions(actions)) {
-    if (action === 'drop') continue;
-    const port = ports.get(Number(action));
-    const reason = /^userspace\(.*controller\(reason=(\d)/.exec(action)?.[1];
-    if (port !== undefined) copies.push(`${port}: ${text(headers)}`);
-    else if (reason !== undefined) copies.push(`controller ${reason}: ${text(headers)}`);
-    else change(headers, action);
-  }
+  const run = (actions: string, headers: Headers): void => {
+    for (const action of splitActions(actions)) {
+      const port = ports.get(Number(action));
+      const reason = /^userspace\(.*controller\(reason=(\d)/.exec(action)?.[1];
+      const size = /^check_pkt_len\(size=(\d+),gt\((.*)\),le\((.*)\)\)$/.exec(action);
+      const clone = /^clone\((.*)\)$/.exec(action) ?? /^sample\(sample=100\.0%,actions\((.*)\)\)$/.exec(action);
+      if (port !== undefined) copies.push(`${port}: ${text(headers)}`);
+      else if (reason !== undefined) copies.push(`controller ${REASONS[reason] ?? reason}: ${text(headers)}`);
+      else if (size !== null) run((sizeOf(headers) > Number(size[1]) ? size[2] : size[3]) ?? '', headers);
+      else if (clone !== null) run(clone[1] ?? '', headers.clone());
+      else if (action !== 'drop' && !action.startsWith('meter(')) change(headers, action);
+    }
+  };
+  run(/^Datapath actions: (.*)$/m.exec(account)?.[1] ?? '', packet.clone());
   return { copies: copies.sort(), tunnelIds: tunnelIdsOf(account, bridges) };
 }
 
@@ -132,7 +140,7 @@ function tunnelIdsOf(account: string, bridges: readonly WalkBridge[]): readonly 
   let bridge: WalkBridge | undefined;
   let tunnelId = 0n;
   for (const line of account.split('\n')) {
-    const heading = /^bridge\("(.*)"\)$/.exec(line)?.[1];
+    const heading = /^\s*bridge\("(.*)"\)$/.exec(line)?.[1];
     if (heading !== undefined) {
       bridge = bridges.find((one) => one.bridge === heading);
       tunnelId = 0n;

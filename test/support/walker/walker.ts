@@ -21,7 +21,6 @@ import {
   type Walk,
   type WalkBridge,
   WalkError,
-  type WalkGroup,
   type WalkPort,
 } from './model.ts';
 import { LearningSwitch } from './normal.ts';
@@ -152,7 +151,15 @@ class Run implements Walk {
 
   #process({ state, headers, table }: { state: BridgeState; headers: Headers; table: number }): void {
     const around = this.#surroundings(state);
-    const context: Context = { around, headers, table, depth: 0, actionSet: new Map(), hasExited: false };
+    const context: Context = {
+      around,
+      headers,
+      table,
+      isTableMiss: false,
+      depth: 0,
+      actionSet: new Map(),
+      hasExited: false,
+    };
     around.lookUp(context, { table, depth: 0 });
     performActionSet(context);
   }
@@ -170,7 +177,7 @@ class Run implements Walk {
         if (this.#options.learns !== false) state.tables.add(flow);
       },
       track: (context, action) => this.#track(state, context, action),
-      group: (_context, id): WalkGroup | undefined => state.bridge.groups?.get(id),
+      group: (_context, id) => state.bridge.groups?.get(id),
       isAlive: (_context, ofport) =>
         state.bridge.ports.has(ofport) && !this.#walker.deadPorts.has(portKey({ host, bridge, ofport })),
     };
@@ -185,6 +192,7 @@ class Run implements Walk {
     context.table = table;
     context.depth = depth;
     const found = state.tables.find(table, inPort === undefined ? context.headers : cameBy(inPort, context.headers));
+    context.isTableMiss = found?.flow.priority === 0 && Object.keys(found.flow.match).length === 0;
     const step = this.#step(state, context, found);
     if (found !== undefined) perform(context, found.flow.actions);
     if (step !== undefined) step.after = context.headers.clone();
@@ -222,7 +230,7 @@ class Run implements Walk {
         return;
       }
       case PORT.controller:
-        context.around.packetIn(context, 1);
+        context.around.packetIn(context, context.isTableMiss ? 0 : 1);
         return;
       case PORT.flood:
       case PORT.all:

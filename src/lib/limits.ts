@@ -35,6 +35,17 @@ export const LIMITS = {
   bundleAttempts: 8,
   /** Further connections of one bridge that stand by: a bridge is reached in two ways at most, and may come back quickly. */
   standbyConnections: 3,
+  /** A comparison or a large change hands the event loop back when a turn has lasted so long: echo replies wait no longer. */
+  turnMs: 4,
+  /** Changes by others that are kept until they are looked at; with more, the whole bridge is compared instead. */
+  driftedFlows: 200_000,
+  /** So many repairs of a bridge in one interval, then none until it is over: somebody undoes them. */
+  driftRepairBurst: 100,
+  driftRepairIntervalMs: 10_000,
+  /** A bridge is compared with its book so often where the switch does not tell of changes. */
+  auditIntervalMs: 30_000,
+  /** And where it does: what remains are groups, meters and flags, of which it does not tell. */
+  watchedAuditIntervalMs: 300_000,
   /** Longest wait before flows that a switch refused are tried again. */
   refusedRetryMaxMs: 60_000,
   /** Refused flows, drifted flows and unknown bridges that a status or a log names; all are counted. */
@@ -98,4 +109,9 @@ export const LIMITS = {
   heldPacketsPerNetwork: 512,
   heldPackets: 4_096,
   heldPacketsSize: 8 * 1024 * 1024,
+  /** Packets to routers' own addresses of which some fragments are there: of one guest, in all, their bytes, and for how long. */
+  reassembledPacketsPerPort: 4,
+  reassembledPackets: 256,
+  reassembledSize: 4 * 1024 * 1024,
+  reassemblyTimeoutMs: 5_000,
 } as const;

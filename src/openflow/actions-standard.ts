@@ -63,13 +63,21 @@ function writeMaskedSet(slab: Slab, row: OxmRow, value: bigint, mask: bigint): v
       rest >>= 1n;
       length += 1;
     }
-    const start = beginNicira(slab, NX_REG_LOAD);
-    slab.u16((bit << 6) | (length - 1));
-    slab.u32(row.actionHeader);
-    slab.u64((value >> BigInt(bit)) & ((1n << BigInt(length)) - 1n));
-    endAction(slab, start);
+    writeRegLoad(slab, row, { bit, length, value: (value >> BigInt(bit)) & ((1n << BigInt(length)) - 1n) });
     bit += length;
   }
+}
+
+function writeRegLoad(
+  slab: Slab,
+  row: OxmRow,
+  load: { readonly bit: number; readonly length: number; readonly value: bigint },
+): void {
+  const start = beginNicira(slab, NX_REG_LOAD);
+  slab.u16((load.bit << 6) | (load.length - 1));
+  slab.u32(row.actionHeader);
+  slab.u64(load.value);
+  endAction(slab, start);
 }
 
 export const STANDARD_ACTIONS = {
@@ -186,7 +194,6 @@ export const STANDARD_ACTIONS = {
     write(slab, action) {
       const { field, start: bit, length } = action.destination;
       const row = oxmRow(field);
-      const mask = ((1n << BigInt(length)) - 1n) << BigInt(bit);
       const value = BigInt(action.value);
       if (value < 0n || value >> BigInt(length) !== 0n || bit + length > FIELDS[field].bits) {
         throw new WireError('BAD_VALUE', slab.end, `${action.value} does not fit into ${length} bits of ${field}`);
@@ -194,7 +201,12 @@ export const STANDARD_ACTIONS = {
       if (length > BITS_OF_REG_LOAD) {
         throw new WireError('BAD_VALUE', slab.end, `load writes at most ${BITS_OF_REG_LOAD} bits, not ${length}`);
       }
-      writeMaskedSet(slab, row, value << BigInt(bit), mask);
+      if (row.size !== 0 && row.experimenter === 0) {
+        // One run of bits is one message part as it stands: this is the most frequent action with a value.
+        writeRegLoad(slab, row, { bit, length, value });
+        return;
+      }
+      writeMaskedSet(slab, row, value << BigInt(bit), ((1n << BigInt(length)) - 1n) << BigInt(bit));
     },
     read(cursor) {
       const packed = cursor.u16();

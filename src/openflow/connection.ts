@@ -172,13 +172,18 @@ export class SwitchConnection {
 
   /** Every flow that `selection` chooses (default: all), as bytes. */
   async dumpFlows(selection: FlowSelection = {}): Promise<RawFlow[]> {
+    return cutFlowDump(await this.dumpFlowFrames(selection));
+  }
+
+  /** The parts of a flow dump as they came, for who cuts them (cutFlows) at leisure. */
+  async dumpFlowFrames(selection: FlowSelection = {}): Promise<readonly Uint8Array[]> {
     this.#assertOpen();
     const xid = this.#takeXids(1);
     const frames = this.#requests.frames(xid, 'a flow dump', this.#nowMs());
     const body = { kind: 'flow', ...selection } as const;
     this.#channel.send(encodeMessage({ type: 'multipartRequest', xid, more: false, body }));
     this.#channel.rearm();
-    return cutFlowDump(await frames);
+    return frames;
   }
 
   /**

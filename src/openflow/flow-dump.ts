@@ -41,17 +41,19 @@ export function multipartHasMore(frame: Uint8Array): boolean {
   return ((frame[11] ?? 0) & 1) !== 0;
 }
 
-/**
- * Cut the parts of a flow-stats reply into entries. The entries are views on the frames. Throws HeddleError BAD_FLOW_DUMP when a
- * declared length does not fit.
- */
+/** All entries of the parts of a flow-stats reply; as cutFlows. */
 export function cutFlowDump(frames: readonly Uint8Array[]): RawFlow[] {
   const flows: RawFlow[] = [];
-  for (const frame of frames) cutPart(frame, flows);
+  for (const frame of frames) for (const flow of cutFlows(frame)) flows.push(flow);
   return flows;
 }
 
-function cutPart(frame: Uint8Array, flows: RawFlow[]): void {
+/**
+ * Cut one part of a flow-stats reply into entries, which are views on it. Throws HeddleError BAD_FLOW_DUMP when a declared
+ * length does not fit.
+ */
+export function cutFlows(frame: Uint8Array): RawFlow[] {
+  const flows: RawFlow[] = [];
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   let offset = ENTRIES_OFFSET;
   while (offset < frame.length) {
@@ -77,6 +79,7 @@ function cutPart(frame: Uint8Array, flows: RawFlow[]): void {
     });
     offset = end;
   }
+  return flows;
 }
 
 function bad(what: string, offset: number): HeddleError {

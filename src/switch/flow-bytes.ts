@@ -10,10 +10,17 @@ import { FLOW_MOD_COMMANDS, type FlowModCommand } from '../openflow/messages.ts'
 import { Slab } from '../openflow/slab.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 
-/** ofp_flow_mod before its match (OpenFlow 1.3.5 §7.3.4.1). */
-const MATCH_OFFSET = 48;
-const TABLE_OFFSET = 24;
-const PRIORITY_OFFSET = 30;
+/** Offsets in ofp_flow_mod (OpenFlow 1.3.5 §7.3.4.1). */
+export const FRAME = {
+  cookieHigh: 8,
+  cookieLow: 12,
+  table: 24,
+  idleTimeout: 26,
+  hardTimeout: 28,
+  priority: 30,
+  flags: 44,
+  match: 48,
+} as const;
 /** A flow-mod of the usual kind; the slab grows for others. */
 const USUAL_SIZE = 1024;
 
@@ -33,9 +40,9 @@ export class FlowEncoder {
     slab.rewind(0);
     writeFlowMod(slab, { flow, command, xid: 0 });
     this.frame = slab.bytes.subarray(0, slab.end);
-    const matchEnd = MATCH_OFFSET + slab.view.getUint16(MATCH_OFFSET + 2);
-    this.matchBytes = slab.bytes.subarray(MATCH_OFFSET, matchEnd);
-    this.instructionBytes = slab.bytes.subarray(MATCH_OFFSET + paddedTo8(matchEnd - MATCH_OFFSET), slab.end);
+    const matchEnd = FRAME.match + slab.view.getUint16(FRAME.match + 2);
+    this.matchBytes = slab.bytes.subarray(FRAME.match, matchEnd);
+    this.instructionBytes = slab.bytes.subarray(FRAME.match + paddedTo8(matchEnd - FRAME.match), slab.end);
   }
 
   /** As encode. A flow of which there are thousands is not made a value for it. */
@@ -67,8 +74,29 @@ export function byteKey(table: number, priority: number, matchBytes: Uint8Array)
   return String.fromCharCode(table, priority) + Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
 }
 
+/** byteKey of a flow-mod. */
+export function frameKey(frame: Uint8Array): string {
+  const matchEnd = FRAME.match + u16(frame, FRAME.match + 2);
+  return byteKey(frameTable(frame), u16(frame, FRAME.priority), frame.subarray(FRAME.match, matchEnd));
+}
+
+export function frameTable(frame: Uint8Array): number {
+  return frame[FRAME.table] ?? 0;
+}
+
+export function u16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
+}
+
+export function u32(bytes: Uint8Array, offset: number): number {
+  return u16(bytes, offset) * 0x1_0000 + u16(bytes, offset + 2);
+}
+
 export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && Buffer.compare(left, right) === 0;
+  if (left.length !== right.length) return false;
+  // A call into the runtime costs more than the comparison of the few bytes of a match.
+  for (let index = 0; index < left.length; index += 1) if (left[index] !== right[index]) return false;
+  return true;
 }
 
 /** The cookie of a dumped flow. */
@@ -83,16 +111,16 @@ export function decodeRawFlow(raw: RawFlow): Flow | undefined {
 }
 
 /** DELETE_STRICT for a dumped flow, by its bytes: also for flows that hold what we do not know. */
-export function deleteFrame(raw: RawFlow): Uint8Array {
-  const frame = Buffer.alloc(MATCH_OFFSET + paddedTo8(raw.matchBytes.length));
+export function deleteFrame(raw: Pick<RawFlow, 'table' | 'priority' | 'matchBytes'>): Uint8Array {
+  const frame = Buffer.alloc(FRAME.match + paddedTo8(raw.matchBytes.length));
   frame.writeUInt8(OPENFLOW_VERSION, 0);
   frame.writeUInt8(OFPT_FLOW_MOD, 1);
   frame.writeUInt16BE(frame.length, 2);
-  frame.writeUInt8(raw.table, TABLE_OFFSET);
-  frame.writeUInt8(FLOW_MOD_COMMANDS.deleteStrict, TABLE_OFFSET + 1);
-  frame.writeUInt16BE(raw.priority, PRIORITY_OFFSET);
+  frame.writeUInt8(raw.table, FRAME.table);
+  frame.writeUInt8(FLOW_MOD_COMMANDS.deleteStrict, FRAME.table + 1);
+  frame.writeUInt16BE(raw.priority, FRAME.priority);
   // buffer_id, out_port and out_group: none, any, any.
-  frame.fill(0xff, PRIORITY_OFFSET + 2, PRIORITY_OFFSET + 14);
-  frame.set(raw.matchBytes, MATCH_OFFSET);
+  frame.fill(0xff, FRAME.priority + 2, FRAME.priority + 14);
+  frame.set(raw.matchBytes, FRAME.match);
   return frame;
 }

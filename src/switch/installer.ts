@@ -2,23 +2,25 @@
  * Keeps one bridge equal to its book. Serves controller/, which gives it connections (attach) and changes (apply).
  *
  * One pass at a time. On every new connection the whole bridge is dumped and compared with the book, and the difference is
- * sent; afterwards changes are sent as they come, those that come during a pass together in the next one. A pass ends with the
- * barrier of its last bundle: then its generation is confirmed. Nothing waits across connections: what a lost connection did
- * not confirm is found by the next one's reconcile.
+ * sent; afterwards changes are sent as they come, those that come during a pass together in the next one, and with them what
+ * puts right what others did meanwhile (drift-watch.ts). A pass ends with the barrier of its last bundle: then its generation is
+ * confirmed. Nothing waits across connections: what a lost connection did not confirm is found by the next one's reconcile.
  */
-import { type BridgeBook, type BridgeChange, type DesiredFlow, flowKey } from '../compiler/book.ts';
+import type { BridgeBook, BridgeChange } from '../compiler/book.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
-import { inSlices } from './dump-slices.ts';
-import { decodeRawFlow, FlowEncoder } from './flow-bytes.ts';
-import { type Difference, type FlowOperation, type RefusedFlow, reconcile } from './reconcile.ts';
+import { compareBridge, dumpBridge, operationsOf, presentNumbers, refusalsOf } from './compare-bridge.ts';
+import { DriftWatch, findDrift } from './drift-watch.ts';
+import { type Operation, OperationEncoder, operationKey, type Refusal } from './operations.ts';
+import { PendingChanges } from './pending-changes.ts';
 import { RefusedFlows } from './refused-flows.ts';
-import { describeOperation } from './report.ts';
+import { BridgeReport } from './report.ts';
 import { isClosed, sendOperations } from './send-operations.ts';
-import type { BridgeStatus, DriftCounts, FlowModCounts } from './status.ts';
+import type { BridgeStatus } from './status.ts';
+import { inTurns } from './turns.ts';
 
 export interface BridgeInstallerOptions {
   readonly host: string;
@@ -33,11 +35,8 @@ export interface BridgeInstallerOptions {
   readonly nowMs?: () => number;
   /** After each pass: something in `status()` has changed. */
   readonly onPass?: (status: BridgeStatus) => void;
-}
-
-interface PendingFlow {
-  readonly desired: DesiredFlow;
-  readonly remove: boolean;
+  /** Default LIMITS.auditIntervalMs, or LIMITS.watchedAuditIntervalMs where the switch tells of changes. */
+  readonly auditIntervalMs?: number;
 }
 
 type ReconcileReason = 'connect' | 'audit';
@@ -46,13 +45,12 @@ export class BridgeInstaller {
   readonly host: string;
   readonly bridge: string;
   readonly #options: BridgeInstallerOptions;
-  readonly #logger: Logger;
   readonly #nowMs: () => number;
-  readonly #encoder = new FlowEncoder();
+  readonly #report: BridgeReport;
+  readonly #encoder = new OperationEncoder();
   readonly #refused: RefusedFlows;
-  readonly #flowMods: FlowModCounts = { add: 0, modify: 0, delete: 0 };
-  readonly #drift: DriftCounts = { foreign: 0, missing: 0, changed: 0, stale: 0 };
-  #pending = new Map<string, PendingFlow>();
+  readonly #pending = new PendingChanges();
+  readonly #watch = new DriftWatch(() => this.#run());
   #reconcileDue: ReconcileReason | undefined;
   #connection: SwitchConnection | undefined;
   /** Older connections that still live, the latest last. */
@@ -60,6 +58,7 @@ export class BridgeInstaller {
   #running = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryCount = 0;
+  #auditTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
   #generationWanted = 0;
   #generationConfirmed = 0;
@@ -68,13 +67,13 @@ export class BridgeInstaller {
   #passCount = 0;
   #lastPassMs: number | undefined;
   #lastPassKind: 'reconcile' | 'change' | undefined;
-  readonly #errorCounts = new Map<string, number>();
 
   constructor(options: BridgeInstallerOptions) {
     this.host = options.host;
     this.bridge = options.bridge;
     this.#options = options;
-    this.#logger = options.logger.child({ host: options.host, bridge: options.bridge });
+    const logger = options.logger.child({ host: options.host, bridge: options.bridge });
+    this.#report = new BridgeReport({ ...options, logger });
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#refused = new RefusedFlows({ ...options, retry: () => this.#retryRefused() });
   }
@@ -93,14 +92,7 @@ export class BridgeInstaller {
     this.#connectionCount += 1;
     connection.subscribe({
       closed: () => this.#lost(connection),
-      error: (error) => {
-        this.#countError(error.code);
-        this.#options.limitedLog.warn(
-          `error ${this.host} ${this.bridge} ${error.code}`,
-          { host: this.host, bridge: this.bridge, xid: error.xid, error: error.code },
-          'the switch refused a message',
-        );
-      },
+      error: ({ code, xid }) => this.#report.strayError(code, xid),
     });
     const former = this.#connection;
     const passWaits = this.#running;
@@ -118,8 +110,7 @@ export class BridgeInstaller {
     this.#generationWanted = generation;
     // Without a connection there is nothing to keep: the next one begins with the whole book.
     if (this.#connection === undefined) return;
-    for (const desired of change.remove) this.#pending.set(flowKey(desired.flow), { desired, remove: true });
-    for (const desired of change.put) this.#pending.set(flowKey(desired.flow), { desired, remove: false });
+    this.#pending.add(change);
     this.#run();
   }
 
@@ -162,10 +153,13 @@ export class BridgeInstaller {
       passCount: this.#passCount,
       lastPassMs: this.#lastPassMs,
       lastPassKind: this.#lastPassKind,
-      flowMods: { ...this.#flowMods },
-      drift: { ...this.#drift },
-      errorCount: [...this.#errorCounts.values()].reduce((sum, count) => sum + count, 0),
-      errorCounts: Object.fromEntries(this.#errorCounts),
+      flowMods: { ...this.#report.mods.flow },
+      groupMods: { ...this.#report.mods.group },
+      meterMods: { ...this.#report.mods.meter },
+      drift: { ...this.#report.drift },
+      isWatched: this.#watch.isWatching,
+      errorCount: this.#report.errorCount,
+      errorCounts: Object.fromEntries(this.#report.errors),
     };
   }
 
@@ -182,6 +176,8 @@ export class BridgeInstaller {
     this.#connection = connection;
     this.#refused.clear();
     this.#pending.clear();
+    this.#watch.stop();
+    clearTimeout(this.#auditTimer);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#retryCount = 0;
@@ -199,9 +195,8 @@ export class BridgeInstaller {
   }
 
   #hasWork(): boolean {
-    return (
-      this.#reconcileDue !== undefined || this.#pending.size > 0 || this.#generationWanted !== this.#generationConfirmed
-    );
+    const isBehind = !this.#pending.isEmpty || this.#generationWanted !== this.#generationConfirmed;
+    return isBehind || this.#reconcileDue !== undefined || this.#watch.hasUpdates;
   }
 
   /** Passes, one after the other, as long as there is work and a connection. */
@@ -230,104 +225,104 @@ export class BridgeInstaller {
     if (connection === undefined) return;
     const startMs = this.#nowMs();
     // On a connect the dump comes first, and the book that it is compared with holds all that waits.
-    const kind = this.#reconcileDue === 'connect' || this.#pending.size === 0 ? this.#reconcileDue : undefined;
+    const kind = this.#reconcileDue === 'connect' || this.#pending.isEmpty ? this.#reconcileDue : undefined;
+    const before = this.#generationConfirmed;
+    let sentCount: number;
     try {
-      const generation =
-        kind === undefined ? await this.#changePass(connection) : await this.#reconcilePass(connection, kind);
-      this.#generationConfirmed = generation;
+      sentCount = kind === undefined ? await this.#changePass(connection) : await this.#reconcilePass(connection, kind);
       this.#retryCount = 0;
     } catch (error) {
       this.#passFailed(error, connection);
       return;
     }
+    // Others changed what is none of our business.
+    if (kind === undefined && sentCount === 0 && before === this.#generationConfirmed) return;
     this.#passCount += 1;
     this.#lastPassMs = this.#nowMs() - startMs;
     this.#lastPassKind = kind === undefined ? 'change' : 'reconcile';
     this.#options.onPass?.(this.status());
   }
 
+  /** What the book changed, and what puts right what others changed. Gives the number of operations. */
   async #changePass(connection: SwitchConnection): Promise<number> {
     const generation = this.#generationWanted;
-    const pending = this.#pending;
-    this.#pending = new Map();
-    const operations: FlowOperation[] = [];
-    const unwritable: RefusedFlow[] = [];
-    for (const [key, { desired, remove }] of pending) {
-      this.#refused.forget(key);
-      try {
-        this.#encoder.encodeDesired(desired, remove ? 'deleteStrict' : 'add');
-        const kind = remove ? 'delete' : 'add';
-        operations.push({ kind, table: desired.flow.table, frame: this.#encoder.take(), desired });
-      } catch (error) {
-        if (!(error instanceof HeddleError)) throw error;
-        if (!remove) unwritable.push({ desired, operation: undefined, error });
-      }
-    }
-    await this.#send(connection, operations, unwritable);
-    return generation;
+    const { operations, unwritable, withdrawn } = await inTurns(this.#pending.take(this.#encoder));
+    for (const desired of withdrawn) this.#refused.forget(desired);
+    const repairs = await this.#repairs(operations);
+    this.#assertCurrent(connection);
+    await this.#send(connection, [...operations.values(), ...repairs], unwritable);
+    this.#generationConfirmed = generation;
+    return operations.size + repairs.length;
+  }
+
+  /** Of the flows that are about to be sent in any case none is drift. */
+  async #repairs(operations: ReadonlyMap<string, Operation>): Promise<Operation[]> {
+    if (!this.#watch.hasUpdates) return [];
+    const { changes, needsAudit } = this.#watch.take();
+    if (needsAudit) this.audit();
+    const others = function* () {
+      for (const [key, change] of changes) if (!operations.has(key)) yield change;
+    };
+    const drifts = await inTurns(findDrift(others(), this.#options.book()));
+    if (drifts.length === 0) return [];
+    this.#report.drifted(drifts);
+    if (this.#options.drift() === 'report') return [];
+    if (this.#watch.countRepair(this.#nowMs())) this.#report.repairsHeld();
+    return drifts.map(({ operation }) => operation);
   }
 
   async #reconcilePass(connection: SwitchConnection, reason: ReconcileReason): Promise<number> {
-    const installed = await inSlices(connection, (selection) => connection.dumpFlows(selection));
-    // From here to the sending nothing else runs: book, pending changes and generation are of one moment.
-    if (this.#connection !== connection) throw new ConnectionClosedError(connection.peer, 'replaced');
+    // What the switch told before the dump is in it. The watch begins before it too, so that between the two nothing is missed.
+    this.#watch.clear();
+    const [dump] = await Promise.all([dumpBridge(connection), this.#watch.start(connection)]);
+    this.#assertCurrent(connection);
+    // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
     this.#reconcileDue = undefined;
-    const difference = reconcile(this.#options.book().flows(), installed);
-    this.#learnedFlowCount = difference.learnedCount;
-    this.#tellDifference(difference, reason);
-    const reportOnly = this.#options.drift() === 'report';
-    if (reportOnly && reason === 'audit') {
-      // What waits is no drift: it is sent by the next pass, which also confirms its generation.
-      return this.#pending.size > 0 ? this.#generationConfirmed : this.#generationWanted;
-    }
     const generation = this.#generationWanted;
-    this.#pending = new Map();
-    const { missing, changed, stale, foreign } = difference;
-    const operations = [...missing, ...changed, ...stale, ...(reportOnly ? [] : foreign)];
-    await this.#send(connection, operations, difference.refused);
-    return generation;
+    const isReportOnly = this.#options.drift() === 'report';
+    this.#encoder.reset(presentNumbers(dump));
+    const taking = this.#pending.take(this.#encoder);
+    const comparing = compareBridge(dump, this.#options.book());
+    const pending = await inTurns(taking);
+    const comparison = await comparing;
+    this.#assertCurrent(connection);
+    this.#learnedFlowCount = comparison.flows.learnedCount;
+    this.#report.compared(comparison, reason, (operation) => pending.operations.has(operationKey(operation)));
+    for (const operation of operationsOf(comparison, { keepForeign: false })) {
+      this.#watch.forget(operationKey(operation));
+    }
+    const isTold = isReportOnly && reason === 'audit';
+    const operations = isTold
+      ? [...pending.operations.values()]
+      : operationsOf(comparison, { keepForeign: isReportOnly });
+    this.#refused.take();
+    await this.#send(connection, operations, isTold ? pending.unwritable : refusalsOf(comparison));
+    this.#generationConfirmed = generation;
+    this.#armAudit();
+    return operations.length;
   }
 
   async #send(
     connection: SwitchConnection,
-    operations: readonly FlowOperation[],
-    unwritable: readonly RefusedFlow[],
+    operations: readonly Operation[],
+    unwritable: readonly Refusal[],
   ): Promise<void> {
-    for (const { kind } of operations) this.#flowMods[kind] += 1;
+    this.#report.sent(operations);
+    for (const { desired } of operations) if (desired !== undefined) this.#refused.forget(desired);
     const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
-    for (const { error } of refused) this.#countError(error.code);
+    this.#assertCurrent(connection);
+    for (const { error } of refused) this.#report.refused(error.code);
     this.#refused.add([...unwritable, ...refused]);
   }
 
-  /** Counts drift and gives it lines; what this connection has not been given yet is no drift. */
-  #tellDifference(difference: Difference, reason: ReconcileReason): void {
-    const { missing, changed, stale, foreign, sameCount, learnedCount } = difference;
-    this.#drift.foreign += foreign.length;
-    const drifted = [...foreign];
-    if (reason === 'audit') {
-      for (const kind of ['missing', 'changed', 'stale'] as const) {
-        const found = difference[kind].filter((operation) => !this.#isPending(operation));
-        this.#drift[kind] += found.length;
-        drifted.push(...found);
-      }
-    }
-    for (const operation of drifted.slice(0, LIMITS.namedFlows)) {
-      const context = { host: this.host, bridge: this.bridge, ...describeOperation(operation) };
-      this.#options.limitedLog.warn(`drift ${this.host} ${this.bridge}`, context, 'a flow has drifted');
-    }
-    const counts = { missing: missing.length, changed: changed.length, stale: stale.length, foreign: foreign.length };
-    this.#logger.info({ reason, same: sameCount, learned: learnedCount, ...counts }, 'bridge compared with the book');
+  #assertCurrent(connection: SwitchConnection): void {
+    if (this.#connection !== connection) throw new ConnectionClosedError(connection.peer, 'replaced');
   }
 
-  /** The book changed while the dump was on its way: the bridge has not been told yet. */
-  #isPending({ desired, installed }: FlowOperation): boolean {
-    if (this.#pending.size === 0) return false;
-    const flow = desired?.flow ?? (installed === undefined ? undefined : decodeRawFlow(installed));
-    return flow !== undefined && this.#pending.has(flowKey(flow));
-  }
-
-  #countError(code: string): void {
-    this.#errorCounts.set(code, (this.#errorCounts.get(code) ?? 0) + 1);
+  #armAudit(): void {
+    clearTimeout(this.#auditTimer);
+    const usualMs = this.#watch.isWatching ? LIMITS.watchedAuditIntervalMs : LIMITS.auditIntervalMs;
+    this.#auditTimer = setTimeout(() => this.audit(), this.#options.auditIntervalMs ?? usualMs);
   }
 
   #passFailed(error: unknown, connection: SwitchConnection): void {
@@ -340,8 +335,7 @@ export class BridgeInstaller {
     this.#reconcileDue = 'connect';
     const waitMs = Math.min(LIMITS.backoffMaxMs, LIMITS.backoffMinMs * 2 ** this.#retryCount);
     this.#retryCount += 1;
-    const context = { host: this.host, bridge: this.bridge, code: error.code, reason: error.message, waitMs };
-    this.#options.limitedLog.warn(`pass ${this.host} ${this.bridge}`, context, 'a pass failed, it is tried again');
+    this.#report.passFailed({ code: error.code, reason: error.message, waitMs });
     if (this.#connection !== connection) return;
     this.#retryTimer = setTimeout(() => {
       this.#retryTimer = undefined;
@@ -352,10 +346,11 @@ export class BridgeInstaller {
   /** What the switch refused, once more: as the book wants it now. */
   #retryRefused(): void {
     const book = this.#options.book();
-    for (const [key, desired] of this.#refused.take()) {
-      const wanted = book.find(desired.flow);
-      if (wanted !== undefined && !this.#pending.has(key)) this.#pending.set(key, { desired: wanted, remove: false });
-    }
+    const refused = this.#refused.take();
+    // Whether the bridge has a group or a meter is not known any more, once it has refused one.
+    if (refused.some((desired) => !('flow' in desired))) this.#reconcileDue ??= 'connect';
+    const put = refused.flatMap((desired) => ('flow' in desired ? (book.find(desired.flow) ?? []) : []));
+    this.#pending.add({ put, remove: [] });
     this.#run();
   }
 
@@ -366,4 +361,4 @@ export class BridgeInstaller {
   }
 }
 
-const NOTHING_REFUSED = { refused: [] as readonly RefusedFlow[] };
+const NOTHING_REFUSED = { refused: [] as readonly Refusal[] };

@@ -9,23 +9,25 @@ import { FLOW_FLAGS } from '../flow/flow.ts';
 import { HeddleError } from '../lib/errors.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
-import { byteKey, decodeRawFlow, deleteFrame, FlowEncoder, rawCookie, sameBytes } from './flow-bytes.ts';
+import {
+  decodeRawFlow,
+  deleteFrame,
+  FlowEncoder,
+  FRAME,
+  frameKey,
+  frameTable,
+  rawCookie,
+  sameBytes,
+  u16,
+  u32,
+} from './flow-bytes.ts';
+import { FlowIndex } from './flow-index.ts';
+import type { FlowOperation } from './operations.ts';
 
-/** A flow-mod to send. `frame` is the whole message; its xid is set by who sends it. */
-export interface FlowOperation {
-  readonly kind: 'add' | 'modify' | 'delete';
-  readonly table: number;
-  readonly frame: Uint8Array;
-  /** The flow wanted, or the one that is wanted no more; absent: the flow was never ours. */
-  readonly desired?: DesiredFlow;
-  /** The flow found on the switch. */
-  readonly installed?: RawFlow;
-}
-
-/** A desired flow that no flow-mod can carry, or that the switch refused. */
-export interface RefusedFlow {
-  readonly desired: DesiredFlow | undefined;
-  readonly operation: FlowOperation | undefined;
+/** A desired flow that no flow-mod can carry. */
+export interface UnwritableFlow {
+  readonly desired: DesiredFlow;
+  readonly operation: undefined;
   readonly error: HeddleError;
 }
 
@@ -43,7 +45,7 @@ export interface Difference {
   /** Flows that are as they should be. */
   readonly sameCount: number;
   /** Could not be encoded. */
-  readonly refused: readonly RefusedFlow[];
+  readonly refused: readonly UnwritableFlow[];
 }
 
 /** What of a flow's flags the switch keeps, and dumps. */
@@ -57,33 +59,59 @@ interface Unmet {
 }
 
 /** Compare every desired flow with a whole dump. */
-export function reconcile(desired: Iterable<DesiredFlow>, installed: readonly RawFlow[]): Difference {
-  const byKey = new Map<string, RawFlow>();
-  for (const raw of installed) byKey.set(byteKey(raw.table, raw.priority, raw.matchBytes), raw);
+export function reconcile(desired: Iterable<DesiredFlow>, installed: Iterable<RawFlow>): Difference {
+  const steps = reconcileSteps(desired, [installed]);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
 
+/** As reconcile, in steps of some tens of microseconds: who runs them may do other things in between. The dump comes in parts. */
+export function* reconcileSteps(
+  desired: Iterable<DesiredFlow>,
+  installed: Iterable<Iterable<RawFlow>>,
+): Generator<void, Difference> {
+  const index = new FlowIndex();
+  let stepCount = 0;
+  const isStep = (): boolean => {
+    stepCount = (stepCount + 1) % STEP_LENGTH;
+    return stepCount === 0;
+  };
+  for (const part of installed) {
+    for (const raw of part) {
+      index.add(raw);
+      if (isStep()) yield;
+    }
+  }
   const encoder = new FlowEncoder();
-  const refused: RefusedFlow[] = [];
+  const refused: UnwritableFlow[] = [];
   const unmet = new Map<string, Unmet>();
   let sameCount = 0;
   for (const one of desired) {
+    if (isStep()) yield;
     const error = tryEncode(encoder, one);
     if (error !== undefined) {
       refused.push({ desired: one, operation: undefined, error });
       continue;
     }
-    const { frame } = encoder;
-    const key = byteKey(frameTable(frame), u16(frame, FRAME.priority), encoder.matchBytes);
-    const raw = byKey.get(key);
-    if (raw !== undefined) byKey.delete(key);
-    if (raw !== undefined && sameAttributes(frame, raw) && sameBytes(encoder.instructionBytes, raw.instructionBytes)) {
+    const { frame, matchBytes, instructionBytes } = encoder;
+    const raw = index.take({ table: frameTable(frame), priority: u16(frame, FRAME.priority), matchBytes });
+    if (raw !== undefined && sameAttributes(frame, raw) && sameBytes(instructionBytes, raw.instructionBytes)) {
       sameCount += 1;
     } else {
-      unmet.set(key, { desired: one, frame: encoder.take(), installed: raw });
+      unmet.set(frameKey(frame), { desired: one, frame: encoder.take(), installed: raw });
     }
   }
-  sameCount += settleByMeaning(unmet, byKey, encoder);
-  return { ...sortOut(unmet.values(), byKey.values()), sameCount, refused };
+  const left = new Set<RawFlow>();
+  for (const raw of index.rest()) left.add(raw);
+  yield;
+  sameCount += yield* settleByMeaning(unmet, left, encoder);
+  return { ...(yield* sortOut(unmet.values(), left)), sameCount, refused };
 }
+
+/** Flows compared between two looks at the clock. */
+const STEP_LENGTH = 64;
 
 function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | undefined {
   try {
@@ -110,22 +138,30 @@ function sameAttributes(frame: Uint8Array, raw: RawFlow): boolean {
  * Bring together what means the same in other bytes. Takes out of `unmet` what is as it should be and gives their number; what
  * is on the switch under other bytes of the same match leaves `left` and becomes a change.
  */
-function settleByMeaning(unmet: Map<string, Unmet>, left: Map<string, RawFlow>, encoder: FlowEncoder): number {
+function* settleByMeaning(
+  unmet: Map<string, Unmet>,
+  left: Set<RawFlow>,
+  encoder: FlowEncoder,
+): Generator<void, number> {
   let sameCount = 0;
   for (const [key, { installed, frame }] of unmet) {
+    yield;
     if (installed !== undefined && sameAttributes(frame, installed) && sameWhenWritten(installed, frame, encoder)) {
       unmet.delete(key);
       sameCount += 1;
     }
   }
-  for (const [key, raw] of left) {
+  // Nothing can meet what is left.
+  if (unmet.size === 0) return sameCount;
+  for (const raw of left) {
+    yield;
     const flow = decodeRawFlow(raw);
     if (flow === undefined) continue;
     encoder.encode(flow);
-    const met = byteKey(flow.table, flow.priority, encoder.matchBytes);
+    const met = frameKey(encoder.frame);
     const wanted = unmet.get(met);
     if (wanted === undefined || wanted.installed !== undefined) continue;
-    left.delete(key);
+    left.delete(raw);
     if (sameAttributes(wanted.frame, raw) && sameWhenWritten(raw, wanted.frame, encoder)) {
       unmet.delete(met);
       sameCount += 1;
@@ -145,52 +181,35 @@ function sameWhenWritten(raw: RawFlow, frame: Uint8Array, encoder: FlowEncoder):
   return sameBytes(encoder.frame, frame);
 }
 
-/** Offsets in ofp_flow_mod (OpenFlow 1.3.5 §7.3.4.1). */
-const FRAME = {
-  cookieHigh: 8,
-  cookieLow: 12,
-  table: 24,
-  idleTimeout: 26,
-  hardTimeout: 28,
-  priority: 30,
-  flags: 44,
-} as const;
-
-function frameTable(frame: Uint8Array): number {
-  return frame[FRAME.table] ?? 0;
-}
-
-function u16(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0);
-}
-
-function u32(bytes: Uint8Array, offset: number): number {
-  return u16(bytes, offset) * 0x1_0000 + u16(bytes, offset + 2);
-}
-
-function sortOut(
+function* sortOut(
   unmet: Iterable<Unmet>,
   left: Iterable<RawFlow>,
-): Pick<Difference, 'missing' | 'changed' | 'stale' | 'foreign' | 'learnedCount'> {
+): Generator<void, Pick<Difference, 'missing' | 'changed' | 'stale' | 'foreign' | 'learnedCount'>> {
   const missing: FlowOperation[] = [];
   const changed: FlowOperation[] = [];
   const stale: FlowOperation[] = [];
   const foreign: FlowOperation[] = [];
   let learnedCount = 0;
   for (const { desired, frame, installed } of unmet) {
+    yield;
     const table = frameTable(frame);
-    if (installed === undefined) missing.push({ kind: 'add', table, frame, desired });
-    else changed.push({ kind: 'modify', table, frame, desired, installed });
+    if (installed === undefined) missing.push({ subject: 'flow', kind: 'add', table, frame, desired });
+    else changed.push({ subject: 'flow', kind: 'modify', table, frame, desired, installed });
   }
   for (const raw of left) {
+    yield;
     const kind = cookieParts(rawCookie(raw))?.kind;
     if (kind === 'learned') {
       learnedCount += 1;
       continue;
     }
-    const operation = { kind: 'delete', table: raw.table, frame: deleteFrame(raw), installed: raw } as const;
+    const operation = deleteInstalled(raw);
     if (kind === undefined) foreign.push(operation);
     else stale.push(operation);
   }
   return { missing, changed, stale, foreign, learnedCount };
+}
+
+export function deleteInstalled(raw: RawFlow): FlowOperation {
+  return { subject: 'flow', kind: 'delete', table: raw.table, frame: deleteFrame(raw), installed: raw };
 }

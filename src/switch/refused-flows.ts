@@ -1,12 +1,14 @@
 /**
- * Flows of one bridge that the switch refused: named in the log with their object and rule, kept for status, tried again with
- * back-off. Serves installer.ts.
+ * Flows, groups and meters of one bridge that the switch refused: named in the log with their object and rule, kept for status,
+ * tried again with back-off. Serves installer.ts.
  */
-import { type DesiredFlow, flowKey } from '../compiler/book.ts';
+import type { Desired } from '../compiler/book.ts';
 import { formatFlow } from '../flow/format.ts';
+import { formatGroup, formatMeter } from '../flow/format-group.ts';
+import { flowKey } from '../flow/match.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
-import type { RefusedFlow } from './reconcile.ts';
+import { numberKey, type Refusal } from './operations.ts';
 import { describeOperation } from './report.ts';
 import type { RefusedFlowStatus } from './status.ts';
 
@@ -20,7 +22,7 @@ export interface RefusedFlowsOptions {
 
 export class RefusedFlows {
   readonly #options: RefusedFlowsOptions;
-  readonly #byKey = new Map<string, { readonly desired: DesiredFlow; readonly error: string }>();
+  readonly #byKey = new Map<string, { readonly desired: Desired; readonly error: string }>();
   #timer: NodeJS.Timeout | undefined;
   #waitMs: number = LIMITS.backoffMinMs;
 
@@ -35,7 +37,7 @@ export class RefusedFlows {
   /** The first LIMITS.namedFlows of them. */
   named(): RefusedFlowStatus[] {
     return [...this.#byKey.values()].slice(0, LIMITS.namedFlows).map(({ desired, error }) => ({
-      flow: formatFlow(desired.flow),
+      flow: textOf(desired),
       rule: desired.origin.rule,
       object: desired.origin.object,
       error,
@@ -43,27 +45,27 @@ export class RefusedFlows {
   }
 
   /** One rate-limited line each. What is ours is tried again later. */
-  add(refused: readonly RefusedFlow[]): void {
-    for (const one of refused) {
+  add(refusals: readonly Refusal[]): void {
+    for (const one of refusals) {
       this.#tell(one);
       const { desired, operation, error } = one;
       // A delete that was refused has nothing to be wanted; the next audit finds the flow again.
       if (desired !== undefined && operation?.kind !== 'delete') {
-        this.#byKey.set(flowKey(desired.flow), { desired, error: error.code });
+        this.#byKey.set(desiredKey(desired), { desired, error: error.code });
       }
     }
     if (this.#byKey.size > 0) this.#armTimer();
     else this.#waitMs = LIMITS.backoffMinMs;
   }
 
-  /** The flow is about to be sent anew, or is wanted no more. */
-  forget(key: string): void {
-    this.#byKey.delete(key);
+  /** It is about to be sent anew, or is wanted no more. */
+  forget(desired: Desired): void {
+    if (this.#byKey.size > 0) this.#byKey.delete(desiredKey(desired));
   }
 
-  /** All of them, by flowKey; they are no longer held here. */
-  take(): [string, DesiredFlow][] {
-    const taken = [...this.#byKey].map(([key, { desired }]): [string, DesiredFlow] => [key, desired]);
+  /** All of them; they are no longer held here. */
+  take(): Desired[] {
+    const taken = [...this.#byKey.values()].map(({ desired }) => desired);
     this.#byKey.clear();
     return taken;
   }
@@ -84,16 +86,24 @@ export class RefusedFlows {
     this.#waitMs = Math.min(LIMITS.refusedRetryMaxMs, this.#waitMs * 2);
   }
 
-  #tell({ desired, operation, error }: RefusedFlow): void {
+  #tell({ desired, operation, error }: Refusal): void {
     const { host, bridge, limitedLog } = this.#options;
-    const shown =
-      operation ?? (desired && ({ kind: 'add', table: desired.flow.table, frame: NO_FRAME, desired } as const));
+    const what = operation === undefined ? {} : describeOperation(operation);
+    const unsent = desired === undefined || operation !== undefined ? {} : { ...desired.origin, flow: textOf(desired) };
     limitedLog.warn(
       `refused ${host} ${bridge} ${error.code} ${desired?.origin.rule}`,
-      { host, bridge, error: error.code, ...(shown === undefined ? {} : describeOperation(shown)) },
-      'the switch refused a flow',
+      { host, bridge, error: error.code, ...what, ...unsent },
+      `the switch refused a ${operation?.subject ?? 'flow'}`,
     );
   }
 }
 
-const NO_FRAME = new Uint8Array(0);
+function desiredKey(desired: Desired): string {
+  if ('flow' in desired) return flowKey(desired.flow);
+  return 'group' in desired ? numberKey('group', desired.group.group) : numberKey('meter', desired.meter.meter);
+}
+
+function textOf(desired: Desired): string {
+  if ('flow' in desired) return formatFlow(desired.flow);
+  return 'group' in desired ? formatGroup(desired.group) : formatMeter(desired.meter);
+}

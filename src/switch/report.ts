@@ -1,17 +1,138 @@
 /**
- * Operations in people's words: the flow's text and the object and rule that it is for. Serves log lines and status.
+ * Operations and drift in people's words, and the counts of them. Serves log lines and status.
  */
+import type { Flow } from '../flow/flow.ts';
 import { formatFlow } from '../flow/format.ts';
-import type { LogContext } from '../lib/log.ts';
+import { formatGroup, formatMeter } from '../flow/format-group.ts';
+import { LIMITS } from '../lib/limits.ts';
+import type { LimitedLog, LogContext, Logger } from '../lib/log.ts';
+import type { Origin } from '../pipeline/origin.ts';
+import type { Comparison } from './compare-bridge.ts';
+import type { Drift } from './drift-watch.ts';
 import { decodeRawFlow } from './flow-bytes.ts';
-import type { FlowOperation } from './reconcile.ts';
+import type { Operation } from './operations.ts';
+import type { DriftCounts, ModCounts } from './status.ts';
 
-/** Flow text, and rule, object and place in the topology file where the flow is ours. */
-export function describeOperation({ desired, installed, kind }: FlowOperation): LogContext {
-  if (desired !== undefined) {
-    const { rule, object, path, line } = desired.origin;
-    return { kind, flow: formatFlow(desired.flow), rule, object, path, line };
+/** The thing's text, and rule, object and place in the topology file where it is ours. `found`: as it is now, if known. */
+export function describeOperation(operation: Operation, found?: Flow): LogContext {
+  const { kind, desired } = operation;
+  const origin = desired === undefined ? {} : originOf(desired.origin);
+  switch (operation.subject) {
+    case 'flow':
+      return { kind, flow: flowText(operation, found), ...origin };
+    case 'group': {
+      const group = operation.desired?.group ?? operation.installed;
+      return { kind, group: group === undefined ? undefined : formatGroup(group), ...origin };
+    }
+    case 'meter': {
+      const meter = operation.desired?.meter ?? operation.installed;
+      return { kind, meter: meter === undefined ? undefined : formatMeter(meter), ...origin };
+    }
   }
-  const flow = installed === undefined ? undefined : decodeRawFlow(installed);
-  return { kind, flow: flow === undefined ? 'holds what we do not know' : formatFlow(flow) };
+}
+
+function originOf({ rule, object, path, line }: Origin): LogContext {
+  return { rule, object, path, line };
+}
+
+function flowText({ desired, installed }: Operation & { readonly subject: 'flow' }, found?: Flow): string {
+  const flow = desired?.flow ?? found ?? (installed === undefined ? undefined : decodeRawFlow(installed));
+  return flow === undefined ? 'holds what we do not know' : formatFlow(flow);
+}
+
+export interface BridgeReportOptions {
+  readonly host: string;
+  readonly bridge: string;
+  readonly logger: Logger;
+  readonly limitedLog: LimitedLog;
+}
+
+const noMods = (): ModCounts => ({ add: 0, modify: 0, delete: 0 });
+
+/** What one bridge was sent, what it refused, what others did to it: counted, and told. */
+export class BridgeReport {
+  readonly mods: Readonly<Record<Operation['subject'], ModCounts>> = {
+    flow: noMods(),
+    group: noMods(),
+    meter: noMods(),
+  };
+  readonly drift: DriftCounts = { foreign: 0, missing: 0, changed: 0, stale: 0 };
+  readonly errors = new Map<string, number>();
+  readonly #options: BridgeReportOptions;
+
+  constructor(options: BridgeReportOptions) {
+    this.#options = options;
+  }
+
+  get errorCount(): number {
+    return [...this.errors.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  sent(operations: readonly Operation[]): void {
+    for (const { subject, kind } of operations) this.mods[subject][kind] += 1;
+  }
+
+  refused(code: string): void {
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+  }
+
+  /** An error that answers nothing that was asked. */
+  strayError(code: string, xid: number): void {
+    const { host, bridge } = this.#options;
+    this.refused(code);
+    this.#warn(`error ${host} ${bridge} ${code}`, { xid, error: code }, 'the switch refused a message');
+  }
+
+  /**
+   * What a comparison found. On a connect only what is foreign is drift: the rest is what this connection has not been given yet.
+   * `isPending`: likewise.
+   */
+  compared(comparison: Comparison, reason: 'connect' | 'audit', isPending: (operation: Operation) => boolean): void {
+    const { flows, groups, meters } = comparison;
+    const found = {
+      foreign: [...flows.foreign, ...groups.foreign, ...meters.foreign],
+      missing: [...flows.missing, ...groups.missing, ...meters.missing],
+      changed: [...flows.changed, ...groups.changed, ...meters.changed],
+      stale: flows.stale,
+    } as const satisfies Record<keyof DriftCounts, readonly Operation[]>;
+    const drifted: Operation[] = [];
+    for (const kind of ['foreign', 'missing', 'changed', 'stale'] as const) {
+      if (kind !== 'foreign' && reason !== 'audit') continue;
+      const operations = kind === 'foreign' ? found[kind] : found[kind].filter((operation) => !isPending(operation));
+      this.drift[kind] += operations.length;
+      for (const operation of operations.slice(0, LIMITS.namedFlows)) drifted.push(operation);
+    }
+    for (const operation of drifted.slice(0, LIMITS.namedFlows)) this.#drifted(operation);
+    const counts = Object.fromEntries(Object.entries(found).map(([kind, operations]) => [kind, operations.length]));
+    const context = { reason, same: flows.sameCount, learned: flows.learnedCount, ...counts };
+    this.#options.logger.info(context, 'bridge compared with the book');
+  }
+
+  drifted(drifts: readonly Drift[]): void {
+    for (const { kind } of drifts) this.drift[kind] += 1;
+    for (const { operation, found } of drifts.slice(0, LIMITS.namedFlows)) this.#drifted(operation, found);
+  }
+
+  repairsHeld(): void {
+    const { host, bridge } = this.#options;
+    const context = { repairs: LIMITS.driftRepairBurst, intervalMs: LIMITS.driftRepairIntervalMs };
+    const advice = 'flows drift again as soon as they are repaired: does another controller program this bridge?';
+    this.#warn(`held ${host} ${bridge}`, context, advice);
+  }
+
+  passFailed(context: LogContext): void {
+    const { host, bridge } = this.#options;
+    this.#warn(`pass ${host} ${bridge}`, context, 'a pass failed, it is tried again');
+  }
+
+  #drifted(operation: Operation, found?: Flow): void {
+    const { host, bridge } = this.#options;
+    const message = `a ${operation.subject} has drifted`;
+    this.#warn(`drift ${host} ${bridge}`, describeOperation(operation, found), message);
+  }
+
+  #warn(key: string, context: LogContext, message: string): void {
+    const { host, bridge, limitedLog } = this.#options;
+    limitedLog.warn(key, { host, bridge, ...context }, message);
+  }
 }

@@ -1,18 +1,21 @@
 /**
- * Flow-mods to one bridge, in bounded atomic bundles, and the culprits of what it refuses. Serves installer.ts.
+ * Mods to one bridge, in bounded atomic bundles, and the culprits of what it refuses. Serves installer.ts.
  *
  * A small difference is one bundle: the bridge goes from what it had to what it should have at once. A large one is cut into
- * bundles of LIMITS.bundleLength: what puts flows first, then what deletes (make before break). Among the puts high tables
- * go first, among the deletes low tables, so that no packet is sent to a table that is not filled yet.
+ * bundles of LIMITS.bundleLength: groups, then what puts flows, then what deletes flows (make before break), then groups that
+ * nobody names any more. Among the puts high tables go first, among the deletes low tables, so that no packet is sent to a
+ * table that is not filled yet (docs/decisions/0001-bundle-order.md).
+ *
+ * Open vSwitch takes no meter-mods in bundles (OFPBFC_MSG_UNSUP): meters are put before the first bundle, and removed after the last.
  */
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { BatchResult, SwitchConnection } from '../openflow/connection.ts';
-import type { FlowOperation, RefusedFlow } from './reconcile.ts';
+import type { Operation, Refusal } from './operations.ts';
 
 export interface SendResult {
   /** What the switch did not take; everything else is in place. */
-  readonly refused: readonly RefusedFlow[];
+  readonly refused: readonly Refusal[];
   /** Bundles that were rolled back and sent again without their culprits. */
   readonly rolledBackCount: number;
 }
@@ -26,28 +29,60 @@ const BUNDLE_ADD_HEADER_SIZE = 24;
  */
 export async function sendOperations(
   connection: SwitchConnection,
-  operations: readonly FlowOperation[],
+  operations: readonly Operation[],
 ): Promise<SendResult> {
-  const result = { refused: [] as RefusedFlow[], rolledBackCount: 0 };
-  const puts = operations.filter(({ kind }) => kind !== 'delete');
-  const deletes = operations.filter(({ kind }) => kind === 'delete');
+  const result = { refused: [] as Refusal[], rolledBackCount: 0 };
+  const { meterPuts, groupPuts, flowPuts, flowDeletes, groupDeletes, meterDeletes } = inOrder(operations);
+  await sendSingly(connection, meterPuts, result);
   if (operations.length <= LIMITS.bundleLength) {
-    await sendChunk(connection, [...puts, ...deletes], result);
-    return result;
+    await sendChunk(connection, [...groupPuts, ...flowPuts, ...flowDeletes, ...groupDeletes], result);
+  } else {
+    for (const phase of [groupPuts, flowPuts, flowDeletes, groupDeletes]) await sendPhase(connection, phase, result);
   }
-  puts.sort((left, right) => right.table - left.table);
-  deletes.sort((left, right) => left.table - right.table);
-  for (const phase of [puts, deletes]) await sendPhase(connection, phase, result);
+  await sendSingly(connection, meterDeletes, result);
   return result;
 }
 
+function inOrder(operations: readonly Operation[]) {
+  const meterPuts: Operation[] = [];
+  const groupPuts: Operation[] = [];
+  const flowPutsByTable: Operation[][] = [];
+  const flowDeletesByTable: Operation[][] = [];
+  const groupDeletes: Operation[] = [];
+  const meterDeletes: Operation[] = [];
+  for (const operation of operations) {
+    const isDelete = operation.kind === 'delete';
+    if (operation.subject === 'meter') (isDelete ? meterDeletes : meterPuts).push(operation);
+    else if (operation.subject === 'group') (isDelete ? groupDeletes : groupPuts).push(operation);
+    else {
+      const byTable = isDelete ? flowDeletesByTable : flowPutsByTable;
+      const ofTable = byTable[operation.table] ?? [];
+      byTable[operation.table] = ofTable;
+      ofTable.push(operation);
+    }
+  }
+  return {
+    meterPuts,
+    groupPuts,
+    flowPuts: flowPutsByTable.reverse().flat(),
+    flowDeletes: flowDeletesByTable.flat(),
+    groupDeletes,
+    meterDeletes,
+  };
+}
+
 interface Result {
-  readonly refused: RefusedFlow[];
+  readonly refused: Refusal[];
   rolledBackCount: number;
 }
 
+async function sendSingly(connection: SwitchConnection, batch: readonly Operation[], result: Result): Promise<void> {
+  if (batch.length === 0) return;
+  takeRefused(await connection.batch(batch.map(({ frame }) => frame)), batch, result);
+}
+
 /** All of one phase, no more than LIMITS.bundlesInFlight bundles at once. */
-async function sendPhase(connection: SwitchConnection, phase: readonly FlowOperation[], result: Result): Promise<void> {
+async function sendPhase(connection: SwitchConnection, phase: readonly Operation[], result: Result): Promise<void> {
   let next = 0;
   const worker = async (): Promise<void> => {
     while (next < phase.length) {
@@ -60,8 +95,8 @@ async function sendPhase(connection: SwitchConnection, phase: readonly FlowOpera
 }
 
 /** One bundle; without its culprits again when it is rolled back, and one by one when it has too many. */
-async function sendChunk(connection: SwitchConnection, chunk: readonly FlowOperation[], result: Result): Promise<void> {
-  let remaining: readonly FlowOperation[] = chunk.filter(fitsIntoBundle);
+async function sendChunk(connection: SwitchConnection, chunk: readonly Operation[], result: Result): Promise<void> {
+  let remaining: readonly Operation[] = chunk.filter(fitsIntoBundle);
   const oversized = remaining.length === chunk.length ? [] : chunk.filter((operation) => !fitsIntoBundle(operation));
   for (let attempt = 0; remaining.length > 0 && attempt < LIMITS.bundleAttempts; attempt += 1) {
     const outcome = await settled(connection, connection.bundle(remaining.map(({ frame }) => frame)));
@@ -75,12 +110,10 @@ async function sendChunk(connection: SwitchConnection, chunk: readonly FlowOpera
       if (culprits.size === 0) break;
     }
   }
-  const single = [...remaining, ...oversized];
-  if (single.length === 0) return;
-  takeRefused(await connection.batch(single.map(({ frame }) => frame)), single, result);
+  await sendSingly(connection, [...remaining, ...oversized], result);
 }
 
-function fitsIntoBundle({ frame }: FlowOperation): boolean {
+function fitsIntoBundle({ frame }: Operation): boolean {
   return frame.length + BUNDLE_ADD_HEADER_SIZE <= LIMITS.openflowMessageSize;
 }
 
@@ -90,7 +123,7 @@ async function settled(connection: SwitchConnection, bundle: Promise<BatchResult
   return outcome;
 }
 
-function takeRefused(outcome: BatchResult, sent: readonly FlowOperation[], result: Result): ReadonlySet<number> {
+function takeRefused(outcome: BatchResult, sent: readonly Operation[], result: Result): ReadonlySet<number> {
   const culprits = new Set<number>();
   for (const { index, error } of outcome.refused) {
     if (culprits.has(index)) continue;

@@ -37,19 +37,28 @@ export interface BridgeStatus {
   readonly lastPassMs: number | undefined;
   readonly lastPassKind: 'reconcile' | 'change' | undefined;
   /** Sent since the start. `modify` replaces a flow in place. */
-  readonly flowMods: FlowModCounts;
-  /** Found since the start: foreign flows at any reconcile; missing, changed and stale ones at audits. */
+  readonly flowMods: ModCounts;
+  readonly groupMods: ModCounts;
+  readonly meterMods: ModCounts;
+  /**
+   * Flows, groups and meters, since the start: foreign ones whenever found; missing, changed and stale ones at audits and when the
+   * switch tells of them.
+   */
   readonly drift: DriftCounts;
+  /** The switch tells of changes that others make, as they happen; else audits find them. */
+  readonly isWatched: boolean;
   /** OFPT_ERRORs since the start, in all and by code (`OFPBAC_BAD_OUT_GROUP`, or the code of our own encoder). */
   readonly errorCount: number;
   readonly errorCounts: Readonly<Record<string, number>>;
 }
 
-export interface FlowModCounts {
+export interface ModCounts {
   add: number;
   modify: number;
   delete: number;
 }
+
+export type DriftKind = keyof DriftCounts;
 
 export interface DriftCounts {
   foreign: number;

@@ -1,0 +1,17 @@
+/**
+ * Long work in short turns: sockets are served in between, so that a comparison of 100,000 flows delays no echo reply and no other
+ * bridge. Serves installer.ts.
+ */
+import { LIMITS } from '../lib/limits.ts';
+
+/** Run all steps, and hand the event loop back whenever a turn has lasted LIMITS.turnMs. */
+export async function inTurns<Result>(steps: Generator<void, Result>): Promise<Result> {
+  let turnStartMs = performance.now();
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() - turnStartMs < LIMITS.turnMs) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    turnStartMs = performance.now();
+  }
+}

@@ -27,6 +27,8 @@ export interface HeddleOptions {
   readonly kept?: boolean;
   /** Further options of `heddle run`. */
   readonly args?: readonly string[];
+  /** nice(1): how readily it leaves the processor to others. Default 0. */
+  readonly niceness?: number;
 }
 
 export interface LogLine {

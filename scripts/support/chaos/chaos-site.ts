@@ -24,6 +24,8 @@ import { Stream } from './streams.ts';
 export interface ChaosOptions extends TopologyOptions {
   /** Packets a second, each way of each stream. */
   readonly rate: number;
+  /** nice(1) of heddle, which has a machine of its own elsewhere. */
+  readonly niceness?: number;
 }
 
 export const BRIDGES = ['br-int', 'br-tun', 'br-eth2'] as const;
@@ -75,7 +77,13 @@ export class ChaosSite {
   /** Not converged yet: see `converged`. */
   startHeddle(): HeddleProcess {
     const directory = join(this.lab.directory, 'heddle');
-    return HeddleProcess.start({ namespace: this.lab.controller, file: this.file, listen: LISTEN, directory });
+    return HeddleProcess.start({
+      namespace: this.lab.controller,
+      file: this.file,
+      listen: LISTEN,
+      directory,
+      niceness: this.options.niceness ?? 0,
+    });
   }
 
   /** A second controller of the same site, which dials the bridges that call the first. */

@@ -4,7 +4,8 @@ import { ChaosSite } from './chaos-site.ts';
 import { FAULTS } from './faults.ts';
 import { type Measurement, measure } from './measure.ts';
 
-const USAGE = 'usage: scripts/chaos [--ports N] [--runs N] [--hold SECONDS] [--rate PPS] [--routed] [--only TEXT]\n';
+const USAGE =
+  'usage: scripts/chaos [--ports N] [--runs N] [--hold SECONDS] [--rate PPS] [--routed] [--nice N] [--only TEXT]\n';
 
 function readOptions() {
   const { values } = parseArgs({
@@ -14,6 +15,7 @@ function readOptions() {
       hold: { type: 'string', default: '60' },
       rate: { type: 'string', default: '1000' },
       routed: { type: 'boolean', default: false },
+      nice: { type: 'string', default: '0' },
       only: { type: 'string', default: '' },
     },
   });
@@ -27,6 +29,7 @@ function readOptions() {
     holdMs: (hold ?? 0) * 1000,
     rate: rate ?? 0,
     routed: values.routed,
+    niceness: Number(values.nice),
     only: values.only,
   };
 }
@@ -67,8 +70,8 @@ function row(measured: readonly Measurement[]): string {
 }
 
 async function main(): Promise<number> {
-  const { ports, runs, holdMs, rate, routed, only } = readOptions();
-  const site = await ChaosSite.up({ furtherPorts: ports, rate, routed });
+  const { ports, runs, holdMs, rate, routed, niceness, only } = readOptions();
+  const site = await ChaosSite.up({ furtherPorts: ports, rate, routed, niceness });
   const faults = FAULTS.filter(({ name }) => name.includes(only));
   try {
     process.stdout.write(

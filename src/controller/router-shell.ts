@@ -18,14 +18,17 @@ import {
   advertiserWakeMs,
   type GuestPort,
   INITIAL_ADVERTISER,
+  INITIAL_REASSEMBLER,
   INITIAL_RESOLVER,
   type Neighbour,
+  type ReassemblerState,
   type ResolverEvent,
   type ResolverState,
   type RouterEffect,
   type RouterModel,
   type RouterPacket,
   type RouterQuestion,
+  reassemble,
   resolverStep,
   resolverWakeMs,
   respond,
@@ -57,6 +60,7 @@ export class RouterShell {
   readonly #random: () => number;
   #resolver: ResolverState = INITIAL_RESOLVER;
   #advertiser: AdvertiserState = INITIAL_ADVERTISER;
+  #reassembler: ReassemblerState = INITIAL_REASSEMBLER;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -111,6 +115,9 @@ export class RouterShell {
       case 'watch':
         this.#hear(packet);
         return;
+      case 'ownAddress':
+        this.#complete(packet);
+        return;
       case 'tooBig':
         if (registers.networkId === undefined) return;
         this.#respond(packet, { type: 'tooBig', egressNetworkId: registers.networkId });
@@ -130,9 +137,24 @@ export class RouterShell {
   }
 
   #hear({ host, ofport, packet }: RouterPacket): void {
-    try {
+    this.#whenReadable(host, () => {
       const claim = claimOf(decodeHeaders(packet));
       if (claim !== undefined) this.#resolve({ type: 'claim', host, ofport, claim });
+    });
+  }
+
+  /** For the router itself: answered when all of it is there. */
+  #complete(packet: RouterPacket): void {
+    this.#whenReadable(packet.host, () => {
+      const [state, whole] = reassemble(this.#reassembler, packet, this.#nowMs());
+      this.#reassembler = state;
+      if (whole !== undefined) this.#respond(whole, { type: 'ownAddress' });
+    });
+  }
+
+  #whenReadable(host: string, read: () => void): void {
+    try {
+      read();
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       this.#count('unreadable', host);

@@ -16,6 +16,7 @@ export type {
   RouterInterface,
   RouterModel,
 } from './model.ts';
+export { INITIAL_REASSEMBLER, type ReassemblerState, reassemble } from './reassembler.ts';
 export {
   INITIAL_RESOLVER,
   neighboursOf,

@@ -3,7 +3,9 @@
  * solicited. Pure; a meter has limited the rate before anything gets here.
  */
 import { decodeHeaders, decodePacket } from '../../packet/decode.ts';
+import { echoReply } from '../../packet/echo-reply.ts';
 import { encodePacket } from '../../packet/encode.ts';
+import { fragmentIpv4, fragmentIpv6 } from '../../packet/fragment.ts';
 import { type IcmpErrorReason, icmpError, isLaterFragment } from '../../packet/icmp-error.ts';
 import { type Frame, PROTOCOL, type Transport } from '../../packet/packet.ts';
 import { PacketError } from '../../packet/packet-error.ts';
@@ -31,9 +33,9 @@ export type RouterQuestion =
   | { readonly type: 'timeExceeded' }
   /** No route leads to where it wants to go. */
   | { readonly type: 'noRoute' }
-  /** It does not fit into the network that it would go to, and must not be cut up. */
+  /** It does not fit into the network that it would go to. */
   | { readonly type: 'tooBig'; readonly egressNetworkId: string }
-  /** It is for the router itself, and no echo request. */
+  /** It is for the router itself, and no echo request that a flow could tell: fragments are put together first. */
   | { readonly type: 'ownAddress' }
   | { readonly type: 'routerSolicitation' };
 
@@ -46,13 +48,31 @@ export function respond(model: RouterModel, packet: RouterPacket, question: Rout
     case 'tooBig': {
       const egress = model.network(question.egressNetworkId);
       if (egress === undefined) return refused(packet, 'notAttached');
-      return complain(model, packet, { reason: 'tooBig', mtu: egress.mtu });
+      const { mtu } = egress;
+      return whenReadable(packet, (frame) => shorten(model, packet, { frame, mtu }), decodeHeaders);
     }
     case 'ownAddress':
       return whenReadable(packet, (frame) => answerOwn(model, packet, frame));
     case 'routerSolicitation':
       return whenReadable(packet, (frame) => advertise(model, packet, frame));
   }
+}
+
+/**
+ * A packet that is larger than where it goes: IPv4 is cut up on the way unless it must not be (RFC 791 §2.3, RFC 1812 §5.2.7),
+ * and its pieces come in where it did; of all else the sender is told.
+ */
+function shorten(
+  model: RouterModel,
+  packet: RouterPacket,
+  { frame: { payload }, mtu }: { readonly frame: Frame; readonly mtu: number },
+): readonly RouterEffect[] {
+  if (payload.kind !== 'ipv4' || payload.dontFragment) return complain(model, packet, { reason: 'tooBig', mtu });
+  const pieces = fragmentIpv4(packet.packet, mtu);
+  // The network carries more now: the flows that say so are on their way.
+  if (pieces.length < 2) return refused(packet, 'known');
+  const { host, ofport } = packet;
+  return pieces.map((piece) => ({ type: 'release', host, ofport, packet: piece }));
 }
 
 /** An ICMP error about a packet, back by the port it came from; nothing where there must be none. */
@@ -86,17 +106,35 @@ function routerOf(model: RouterModel, networkId: string, mac: number): string | 
 function answerOwn(model: RouterModel, packet: RouterPacket, frame: Frame): readonly RouterEffect[] {
   const { payload } = frame;
   if ((payload.kind !== 'ipv4' && payload.kind !== 'ipv6') || isLaterFragment(payload)) return [];
-  switch (protocolOf(payload.payload)) {
+  const transport = payload.payload;
+  switch (protocolOf(transport)) {
     case PROTOCOL.tcp:
       return sendBack(packet, tcpReset(frame));
     case PROTOCOL.udp:
       return complain(model, packet, { reason: 'portUnreachable' });
     case PROTOCOL.icmpv4:
     case PROTOCOL.icmpv6:
-      return [];
+      return echo(model, packet, frame);
     default:
       return complain(model, packet, { reason: 'protocolUnreachable' });
   }
+}
+
+/** To an echo request that came in fragments; so does the reply, where it is longer than the network's packets. */
+function echo(model: RouterModel, packet: RouterPacket, request: Frame): readonly RouterEffect[] {
+  const network = model.network(packet.networkId);
+  const reply = echoReply(request);
+  if (network === undefined || reply === undefined) return [];
+  const { mtu } = network;
+  const { host, ofport } = packet;
+  const bytes = encodePacket(reply);
+  const pieces = reply.payload.kind === 'ipv4' ? fragmentIpv4(bytes, mtu) : fragmentIpv6(bytes, mtu, echoId(reply));
+  return pieces.map((piece) => ({ type: 'send', host, ofports: [ofport], packet: piece }));
+}
+
+/** Identifier and sequence: no two requests of a guest have the same within the life of a fragment. */
+function echoId({ payload }: Frame): number {
+  return payload.kind === 'ipv6' && payload.payload.kind === 'icmpv6' ? payload.payload.rest : 0;
 }
 
 /** Neighbour discovery is ICMPv6 too. */

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type RouterQuestion, respond } from '../../../src/controller/router/responder.ts';
 import { ipFromText } from '../../../src/lib/addresses.ts';
+import { decodePacket } from '../../../src/packet/decode.ts';
 import { encodePacket } from '../../../src/packet/encode.ts';
 import { ndFrame } from '../../../src/packet/neighbours.ts';
 import { ALL_ROUTERS, type Transport } from '../../../src/packet/packet.ts';
@@ -62,6 +63,35 @@ describe("errors come from the address of the guest's own subnet", () => {
     expect(answer(packet, { type: 'timeExceeded' }, { networkId: 'green' })).toEqual([
       'refused node1 green: notAttached',
     ]);
+  });
+});
+
+describe('larger than the network that it goes to', () => {
+  const TOO_BIG = { type: 'tooBig', egressNetworkId: 'green' } as const;
+  const large: Transport = { kind: 'udp', sourcePort: 1, destinationPort: 2, data: new Uint8Array(1422) };
+  /** From an MTU of 1450, without "don't fragment". */
+  const packetOf = (transport: Transport): Uint8Array => {
+    const frame = decodePacket(fromB1(ip4('10.0.1.11'), transport));
+    if (frame.payload.kind !== 'ipv4') throw new Error('no IPv4');
+    return encodePacket({ ...frame, payload: { ...frame.payload, dontFragment: false, identification: 5 } });
+  };
+
+  test('IPv4 that may be cut up goes on in pieces, by the port that it came from', () => {
+    const packet = packetOf(large);
+    const effects = respond(modelOf(), { host: 'node1', ofport: 1, networkId: 'blue', packet }, TOO_BIG);
+    const pieces = effects.map((effect) => {
+      if (effect.type !== 'release') throw new Error(effect.type);
+      expect(effect).toMatchObject({ host: 'node1', ofport: 1 });
+      return decodePacket(effect.packet);
+    });
+    expect(pieces).toMatchObject([
+      { destination: MACS.r1blue, source: MACS.b1, payload: { fragmentOffset: 0, moreFragments: true, ttl: 64 } },
+      { destination: MACS.r1blue, source: MACS.b1, payload: { fragmentOffset: 1376, moreFragments: false, ttl: 64 } },
+    ]);
+  });
+
+  test('what fits by now is dropped, not sent round and round', () => {
+    expect(answer(packetOf(UDP), TOO_BIG)).toEqual(['refused node1 blue: known']);
   });
 });
 

@@ -78,7 +78,13 @@ export class Controller {
     this.#hostMacs = new HostMacKeeper({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
     this.#connections = new BridgeConnections(this.#limitedLog);
     const { agents, compiler } = this;
-    this.#routers = new Routers({ limitedLog: this.#limitedLog, compiler, agents, onChange: () => this.#schedule() });
+    this.#routers = new Routers({
+      limitedLog: this.#limitedLog,
+      memory: this.#memory,
+      compiler,
+      agents,
+      onChange: () => this.#schedule(),
+    });
   }
 
   get topology(): Topology | undefined {
@@ -173,6 +179,7 @@ export class Controller {
       this.#staleHosts.add(host.name);
     }
     this.compiler.setTopology(topology);
+    this.#routers.allocateZones();
     this.#allPortsAreStale = true;
     this.#schedule();
   }

@@ -3,11 +3,20 @@
  * topology. Changes reach the state file (state-store.ts) soon, all of a moment together, and a state directory that cannot
  * be written is told and tried again.
  */
-import { macFromText, macToText } from '../lib/addresses.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { ipFromText, ipToText, macFromText, macToText } from '../lib/addresses.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { HeldValues } from '../topology/load.ts';
-import { readState, StateError, writeState } from './state-store.ts';
+import type { ServedAddress } from './router/announcer.ts';
+import { type OutsidePlace, outsideKey } from './router/gateways.ts';
+import { readState, StateError, type StoredAddress, type StoredNeighbour, writeState } from './state-store.ts';
+
+/** Who is at which MAC on an external network, as a host found it. */
+export interface KnownOutside {
+  readonly place: OutsidePlace;
+  readonly mac: number;
+}
 
 export class Memory {
   readonly #directory: string;
@@ -15,6 +24,8 @@ export class Memory {
   readonly #hostMacs: Map<string, number>;
   readonly #portHosts: Map<string, string>;
   readonly #zoneNumbers: Map<string, number>;
+  readonly #outsideNeighbours: Map<string, KnownOutside>;
+  #servedAddresses: readonly ServedAddress[];
   #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
@@ -27,6 +38,8 @@ export class Memory {
     this.#hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
     this.#portHosts = new Map(Object.entries(state.portHosts));
     this.#zoneNumbers = new Map(Object.entries(state.zoneNumbers));
+    this.#outsideNeighbours = new Map(state.outsideNeighbours.map(readNeighbour));
+    this.#servedAddresses = state.servedAddresses.map(readServed);
     this.#derived = state.derived;
   }
 
@@ -64,6 +77,30 @@ export class Memory {
     // Numbers run out only with tens of thousands of routers; then the one of a router that is gone goes on to another.
     for (const [id, other] of this.#zoneNumbers) if (other === number) this.#zoneNumbers.delete(id);
     this.#zoneNumbers.set(routerId, number);
+    this.#changed();
+  }
+
+  get outsideNeighbours(): readonly KnownOutside[] {
+    return [...this.#outsideNeighbours.values()];
+  }
+
+  /** undefined: nobody is there. */
+  rememberOutsideNeighbour(place: OutsidePlace, mac: number | undefined): void {
+    const key = outsideKey(place);
+    if (this.#outsideNeighbours.get(key)?.mac === mac) return;
+    if (mac === undefined) this.#outsideNeighbours.delete(key);
+    else this.#outsideNeighbours.set(key, { place, mac });
+    this.#changed();
+  }
+
+  /** Addresses of ours on external networks, and where each was served last. */
+  get servedAddresses(): readonly ServedAddress[] {
+    return this.#servedAddresses;
+  }
+
+  rememberServed(addresses: readonly ServedAddress[]): void {
+    if (isDeepStrictEqual(this.#servedAddresses, addresses)) return;
+    this.#servedAddresses = addresses;
     this.#changed();
   }
 
@@ -108,6 +145,8 @@ export class Memory {
         hostMacs: Object.fromEntries(hostMacs),
         portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
         zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
+        outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
+        servedAddresses: this.#servedAddresses.map(storedServed),
         derived: this.#derived,
       });
       this.#isDirty = false;
@@ -116,6 +155,27 @@ export class Memory {
       this.#limitedLog.warn('state', { code: error.code, reason: error.message }, 'the state file was not written');
     }
   }
+}
+
+function readNeighbour({ host, network: networkId, ip, mac }: StoredNeighbour): [string, KnownOutside] {
+  const place = { host, networkId, ip: ipFromText(ip) };
+  return [outsideKey(place), { place, mac: macFromText(mac) }];
+}
+
+function storedNeighbour({ place: { host, networkId: network, ip }, mac }: KnownOutside): StoredNeighbour {
+  return { host, network, ip: ipToText(ip), mac: macToText(mac) };
+}
+
+function readServed({ host, network: networkId, ip, mac, connections }: StoredAddress): ServedAddress {
+  const served = { host, networkId, ip: Number(ipFromText(ip)), mac: macFromText(mac) };
+  if (connections === undefined) return served;
+  return { ...served, connections: { ...connections, fixedIp: Number(ipFromText(connections.fixedIp)) } };
+}
+
+function storedServed({ host, networkId: network, ip, mac, connections }: ServedAddress): StoredAddress {
+  const stored = { host, network, ip: ipToText(ip), mac: macToText(mac) };
+  if (connections === undefined) return stored;
+  return { ...stored, connections: { ...connections, fixedIp: ipToText(connections.fixedIp) } };
 }
 
 const byKey = (left: readonly [string, unknown], right: readonly [string, unknown]): number =>

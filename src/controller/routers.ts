@@ -7,6 +7,8 @@ import type { LimitedLog } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import type { Topology } from '../topology/model.ts';
 import type { HostAgent } from './host-agent.ts';
+import type { Memory } from './memory.ts';
+import { Outside } from './outside.ts';
 import type { AdvertisedNetwork, RouterModel } from './router/index.ts';
 import { buildRouterModel, type PluggedPorts } from './router-model.ts';
 import { RouterShell } from './router-shell.ts';
@@ -14,6 +16,7 @@ import { RouterShell } from './router-shell.ts';
 export interface RoutersOptions {
   readonly limitedLog: LimitedLog;
   readonly compiler: Compiler;
+  readonly memory: Memory;
   readonly agents: ReadonlyMap<string, HostAgent>;
   /** A neighbour came or went: flows have to follow. */
   readonly onChange: () => void;
@@ -22,6 +25,7 @@ export interface RoutersOptions {
 export class Routers {
   readonly #options: RoutersOptions;
   readonly #shell: RouterShell;
+  readonly #outside: Outside;
   #topology: Topology | undefined;
   #model: RouterModel | undefined;
   #networkIds: readonly string[] = [];
@@ -46,6 +50,12 @@ export class Routers {
       },
       settled: async (host) => this.#integration(host)?.settled(),
     });
+    this.#outside = new Outside({
+      ...options,
+      routerModel: () => this.#currentModel(),
+      connection: (host) => this.#integration(host)?.connection,
+      settled: async (host) => this.#integration(host)?.settled(),
+    });
   }
 
   /** Packets to the controller by reason, and those that were dropped by why; since the start. */
@@ -59,9 +69,15 @@ export class Routers {
     connection.subscribe({
       packetIn: (packet) => {
         // A bridge with two connections sends every packet up twice.
-        if (this.#integration(host)?.connection === connection) this.#shell.packetIn(host, packet);
+        if (this.#integration(host)?.connection !== connection) return;
+        if (!this.#outside.packetIn(host, packet)) this.#shell.packetIn(host, packet);
       },
     });
+  }
+
+  /** Before the pass that compiles another topology. Throws HeddleError `NO_ZONE`. */
+  allocateZones(): void {
+    this.#outside.allocateZones();
   }
 
   /** After a pass: take in what is new in the topology and on the hosts. */
@@ -79,6 +95,7 @@ export class Routers {
       this.#networkIds = [...topology.networks.keys()];
       this.#topology = topology;
     }
+    this.#outside.refresh(topology);
     if (!isStale) return;
     this.#model = undefined;
     this.#shell.modelChanged();
@@ -86,6 +103,7 @@ export class Routers {
 
   close(): void {
     this.#shell.close();
+    this.#outside.close();
   }
 
   #integration(host: string) {

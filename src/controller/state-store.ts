@@ -15,6 +15,8 @@ const VERSION = 2;
 
 const MAC = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 
+const ZONE = z.int().min(1).max(65_535);
+
 const SCHEMA = z.strictObject({
   version: z.union([z.literal(1), z.literal(VERSION)]),
   /** Host name → its DVR MAC as text. Never given to another host, also after this one left the file. */
@@ -23,6 +25,22 @@ const SCHEMA = z.strictObject({
   portHosts: z.record(z.string(), z.string()),
   /** Router id → the number that its conntrack zones are made of. */
   zoneNumbers: z.record(z.string(), z.int().min(0).max(16_382)).default({}),
+  /** MACs on external networks, as hosts found them. */
+  outsideNeighbours: z
+    .array(z.strictObject({ host: z.string(), network: z.string(), ip: z.union([z.ipv4(), z.ipv6()]), mac: MAC }))
+    .default([]),
+  /** Addresses of ours on external networks: where each was served, and what its connections are known by. */
+  servedAddresses: z
+    .array(
+      z.strictObject({
+        host: z.string(),
+        network: z.string(),
+        ip: z.ipv4(),
+        mac: MAC,
+        connections: z.strictObject({ dnatZone: ZONE, snatZone: ZONE, fixedIp: z.ipv4() }).optional(),
+      }),
+    )
+    .default([]),
   /** What `loadTopology` derived, by what it is for (`port blue1`, `port blue1 on blue-v4`); the oldest first. */
   derived: z.strictObject({
     macs: z.record(z.string(), MAC),
@@ -30,10 +48,23 @@ const SCHEMA = z.strictObject({
   }),
 });
 
+export interface StoredNeighbour {
+  readonly host: string;
+  readonly network: string;
+  readonly ip: string;
+  readonly mac: string;
+}
+
+export interface StoredAddress extends StoredNeighbour {
+  readonly connections?: { readonly dnatZone: number; readonly snatZone: number; readonly fixedIp: string } | undefined;
+}
+
 export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
   readonly zoneNumbers: Readonly<Record<string, number>>;
+  readonly outsideNeighbours: readonly StoredNeighbour[];
+  readonly servedAddresses: readonly StoredAddress[];
   readonly derived: HeldValues;
 }
 
@@ -41,6 +72,8 @@ export const EMPTY_STATE: State = {
   hostMacs: {},
   portHosts: {},
   zoneNumbers: {},
+  outsideNeighbours: [],
+  servedAddresses: [],
   derived: { macs: {}, addresses: {} },
 };
 

@@ -16,6 +16,17 @@ describe('state store', () => {
     hostMacs: { node1: 'fa:16:3f:00:00:01' },
     portHosts: { blue1: 'node1' },
     zoneNumbers: { meadow: 7 },
+    outsideNeighbours: [{ host: 'node1', network: 'public', ip: '203.0.113.1', mac: '0e:00:00:00:ee:01' }],
+    servedAddresses: [
+      { host: 'node2', network: 'public', ip: '203.0.113.21', mac: 'fa:16:3e:00:00:21' },
+      {
+        host: 'node1',
+        network: 'public',
+        ip: '203.0.113.31',
+        mac: 'fa:16:3f:00:00:01',
+        connections: { dnatZone: 29, snatZone: 30, fixedIp: '10.0.0.11' },
+      },
+    ],
     derived: {
       macs: { 'port blue1': 'fa:16:3e:01:02:03' },
       addresses: { 'port blue1 on blue-v4': '10.0.0.7', 'port blue1 on blue-v6': '2001:db8::7' },
@@ -31,9 +42,10 @@ describe('state store', () => {
   });
 
   it('reads a file of version 1, which knew no zones', () => {
-    const { zoneNumbers: _later, ...earlier } = STATE;
+    const { hostMacs, portHosts, derived } = STATE;
+    const earlier = { hostMacs, portHosts, derived };
     writeFileSync(join(directory, 'state.json'), JSON.stringify({ version: 1, ...earlier }));
-    expect(readState(directory)).toEqual({ ...earlier, zoneNumbers: {} });
+    expect(readState(directory)).toEqual({ ...EMPTY_STATE, ...earlier });
   });
 
   it.each([

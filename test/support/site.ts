@@ -47,8 +47,9 @@ export interface SiteOptions {
   readonly unplaced?: readonly UnplacedPort[];
   /** Further top-level keys: routers, floating_ips, security_groups. */
   readonly further?: Keys;
-  /** Joined to every host. */
+  /** Joined to every host, and to one by name. */
   readonly host?: Keys;
+  readonly hostsByName?: Readonly<Record<string, Keys>>;
 }
 
 const LISTEN = `tcp:${CONTROLLER_IP}:6653`;
@@ -178,6 +179,7 @@ function topologyText(options: SiteOptions): string {
     datapath_type: 'netdev',
     bridge_mappings: bridgeMappings,
     ...options.host,
+    ...options.hostsByName?.[name],
   }));
   const { settings = {}, networks, further = {} } = options;
   const ports = [...options.ports, ...(options.unplaced ?? []).map(({ pluggedInto: _place, ...port }) => port)];

@@ -1,0 +1,75 @@
+/**
+ * Addresses of ours on external networks: where each is served, who of them asks for others, and whom they always need. Read off
+ * the site, for outside.ts; pure.
+ */
+import type { GatewayPlaces } from '../compiler/gateway-places.ts';
+import { zonesOfAll } from '../compiler/zones.ts';
+import { linkLocalOf } from '../lib/addresses.ts';
+import type { Topology } from '../topology/model.ts';
+import type { ServedAddress } from './router/announcer.ts';
+import type { Asker, OutsidePlace } from './router/gateways.ts';
+
+export interface ServedSite {
+  readonly topology: Topology;
+  readonly gateways: GatewayPlaces;
+  /** By host name, of hosts to which the topology gives none. */
+  readonly hostMacs: ReadonlyMap<string, number>;
+  readonly zoneNumbers: ReadonlyMap<string, number>;
+}
+
+/** Every IPv4 address of ours on external networks, and where it is. */
+export function servedAddresses({ topology, gateways, hostMacs, zoneNumbers }: ServedSite): readonly ServedAddress[] {
+  const { routers, floatingIps } = gateways.model;
+  const zones = zonesOfAll(zoneNumbers);
+  const served: ServedAddress[] = [];
+  for (const { outside, hosts } of routers.values()) {
+    const [host] = hosts;
+    if (outside === undefined || host === undefined) continue;
+    const { networkId, macAddress: mac } = outside;
+    for (const ip of outside.addresses) if (typeof ip === 'number') served.push({ host, networkId, ip, mac });
+  }
+  for (const { id, routerId, networkId, floatingIp: ip, fixedIp } of floatingIps.values()) {
+    const place = gateways.floatingIpPlaces.get(id);
+    if (place === undefined) continue;
+    const { host, isAtPort } = place;
+    const hostMac = topology.hosts.get(host)?.dvrMac ?? hostMacs.get(host);
+    const mac = isAtPort ? hostMac : routers.get(routerId)?.outside?.macAddress;
+    const own = zones.get(routerId)?.[isAtPort ? 'distributed' : 'gateway'];
+    if (mac === undefined || own === undefined) continue;
+    served.push({ host, networkId, ip, mac, connections: { dnatZone: own.dnat, snatZone: own.snat, fixedIp } });
+  }
+  return served;
+}
+
+/** The gateways of the external networks of hosts, where somebody of ours can ask. */
+export function neededPlaces(
+  gateways: GatewayPlaces,
+  hosts: Iterable<string>,
+  askerOf: (place: OutsidePlace) => Asker | undefined,
+): readonly OutsidePlace[] {
+  return [...hosts].flatMap((host) =>
+    [...gateways.externalNetworksOn.elementsOf(host)].flatMap((networkId) =>
+      (gateways.nextHops.get(networkId) ?? [])
+        .map((ip) => ({ host, networkId, ip }))
+        .filter((place) => askerOf(place) !== undefined),
+    ),
+  );
+}
+
+/** Who of ours asks on an external network: a gateway's address, else a floating IP. */
+export function askerAt(
+  gateways: GatewayPlaces,
+  served: Iterable<ServedAddress>,
+  { host, networkId, ip }: OutsidePlace,
+): Asker | undefined {
+  for (const id of gateways.gatewaysOn.elementsOf(host)) {
+    const outside = gateways.model.routers.get(id)?.outside;
+    if (outside?.networkId !== networkId) continue;
+    const { macAddress: mac, addresses } = outside;
+    const own = addresses.find((one) => typeof one === typeof ip);
+    if (own !== undefined) return { mac, ip: typeof own === 'bigint' ? linkLocalOf(mac) : own };
+  }
+  if (typeof ip === 'bigint') return undefined;
+  for (const one of served) if (one.host === host && one.networkId === networkId) return { mac: one.mac, ip: one.ip };
+  return undefined;
+}

@@ -1,0 +1,369 @@
+/**
+ * Ways outside, on the controller's side: ties their state machines (router/gateways.ts, router/announcer.ts) to the compiler,
+ * to hosts and to memory, and answers what their flows send up. Serves routers.ts. An edge: the clock and one timer are here.
+ */
+import type { Compiler, RouterRegisters } from '../compiler/compiler.ts';
+import type { BoundFloatingIp } from '../compiler/gateways.ts';
+import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
+import type { Action } from '../flow/action.ts';
+import type { LimitedLog } from '../lib/log.ts';
+import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
+import { decodeHeaders } from '../packet/decode.ts';
+import { encodePacket } from '../packet/encode.ts';
+import { claimOf, gratuitousArp } from '../packet/neighbours.ts';
+import { normal, pushVlan } from '../pipeline/actions.ts';
+import { brInt } from '../pipeline/br-int.ts';
+import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
+import { setNetwork, setRouter } from '../pipeline/router-registers.ts';
+import type { Topology } from '../topology/model.ts';
+import type { HostAgent } from './host-agent.ts';
+import type { Memory } from './memory.ts';
+import { askerAt, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
+import {
+  type AnnouncerEffect,
+  type AnnouncerState,
+  announcerStep,
+  announcerWakeMs,
+  rememberedAnnouncer,
+  type ServedAddress,
+} from './router/announcer.ts';
+import {
+  type Asker,
+  type OutsideEffect,
+  type OutsideEvent,
+  type OutsidePlace,
+  type OutsideState,
+  outsideStep,
+  outsideWakeMs,
+  rememberedOutside,
+  type WaitingPacket,
+} from './router/gateways.ts';
+import type { RouterModel } from './router/index.ts';
+import {
+  answerAsGateway,
+  complainAsFloatingIp,
+  complainAsGateway,
+  destinationOf,
+  type OutsideComplaint,
+  whenReadable,
+} from './router/outside-responder.ts';
+import { complain } from './router/responder.ts';
+
+export interface OutsideOptions {
+  readonly limitedLog: LimitedLog;
+  readonly compiler: Compiler;
+  readonly memory: Memory;
+  readonly agents: ReadonlyMap<string, HostAgent>;
+  readonly routerModel: () => RouterModel;
+  /** To br-int of a host, while it is connected. */
+  readonly connection: (host: string) => SwitchConnection | undefined;
+  /** Resolves when the host's br-int holds all that was wanted of it at the call. */
+  readonly settled: (host: string) => Promise<void>;
+  /** Flows have to follow. */
+  readonly onChange: () => void;
+  readonly nowMs?: () => number;
+}
+
+/** A packet on its way outside. */
+interface Waiting extends WaitingPacket {
+  readonly host: string;
+  readonly ofport: number;
+  readonly routerId: string;
+  readonly isGateway: boolean;
+}
+
+/** A packet that a host's br-int sent up. */
+interface Arrival {
+  readonly host: string;
+  readonly ofport: number;
+  readonly packet: Uint8Array;
+  readonly registers: RouterRegisters;
+  /** It is on an external network, or on its way there. */
+  readonly isOutside: boolean;
+}
+
+const { ROUTER_ROUTE, ROUTER_DELIVER } = brInt.tables;
+
+export class Outside {
+  readonly #options: OutsideOptions;
+  readonly #nowMs: () => number;
+  #neighbours: OutsideState<Waiting>;
+  #announcer: AnnouncerState;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  /** Flushes for hosts that were not connected. */
+  #owedFlushes: ServedAddress[] = [];
+
+  constructor(options: OutsideOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    const { memory, compiler } = options;
+    this.#neighbours = rememberedOutside(memory.outsideNeighbours, this.#nowMs());
+    this.#announcer = rememberedAnnouncer(memory.servedAddresses);
+    for (const { place, mac } of memory.outsideNeighbours) {
+      compiler.setOutsideNeighbour(place.host, place.networkId, place.ip, mac);
+    }
+  }
+
+  /** Before anything is compiled for a topology: zones, which flows need. Throws HeddleError `NO_ZONE`. */
+  allocateZones(): void {
+    const { compiler, memory } = this.#options;
+    const numbers = allocateZoneNumbers(compiler.site.gateways.model.routers.keys(), memory.zoneNumbers);
+    for (const [id, number] of numbers) memory.rememberZoneNumber(id, number);
+    compiler.setZones(zonesOfAll(numbers));
+  }
+
+  /** After a pass: what is served where may be another. */
+  refresh(topology: Topology): void {
+    const { agents, compiler } = this.#options;
+    const { gateways } = compiler.site;
+    const [announcer, announced] = announcerStep(
+      this.#announcer,
+      { type: 'served', addresses: servedAddresses(this.#site(topology)) },
+      this.#nowMs(),
+    );
+    this.#announcer = announcer;
+    this.#options.memory.rememberServed([...announcer.served.values()]);
+    this.#announce(announced);
+    this.#step({ type: 'needed', places: neededPlaces(gateways, agents.keys(), (place) => this.#askerAt(place)) });
+    this.#owedFlushes = this.#owedFlushes.filter((served) => !this.#flush(served));
+    this.#schedule();
+  }
+
+  /** A packet of a host's br-int; false: it is not about a way outside. */
+  packetIn(host: string, packet: PacketIn): boolean {
+    const reason = packet.userdata && packetInReasonOf(packet.userdata);
+    const ofport = packet.match.inPort;
+    if (reason === undefined || typeof ofport !== 'number') return false;
+    const registers = this.#options.compiler.readRegisters(host, packet.match);
+    const { networkId, isGateway } = registers;
+    const isOutside = networkId !== undefined && this.#isExternal(host, networkId);
+    if (!isOutside && isGateway !== true) return false;
+    whenReadable(() => this.#answer(reason, { host, ofport, packet: packet.data, registers, isOutside }));
+    this.#schedule();
+    return true;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #isExternal(host: string, networkId: string): boolean {
+    return this.#options.compiler.site.gateways.externalNetworksOn.elementsOf(host).has(networkId);
+  }
+
+  #answer(reason: PacketInReasonName, about: Arrival): void {
+    const { host, packet, registers, isOutside, ofport } = about;
+    const { networkId, routerId, nextHop } = registers;
+    const isGateway = registers.isGateway === true;
+    switch (reason) {
+      case 'watch': {
+        const claim = claimOf(decodeHeaders(packet));
+        if (claim !== undefined && networkId !== undefined) this.#step({ type: 'claim', host, networkId, claim });
+        return;
+      }
+      case 'resolve': {
+        if (!isOutside || routerId === undefined || networkId === undefined || nextHop === undefined) return;
+        const place = { host, networkId, ip: nextHop };
+        this.#step({ type: 'packet', place, packet: { host, ofport, routerId, isGateway, packet } });
+        return;
+      }
+      case 'timeExceeded':
+      case 'noRoute':
+        this.#complain(about, { reason: reason === 'noRoute' ? 'networkUnreachable' : reason });
+        return;
+      case 'tooBig': {
+        const floating = this.#floatingIpTo(host, networkId, packet);
+        const egressId = floating?.portNetworkId ?? networkId;
+        const mtu = egressId && this.#options.compiler.site.topology?.networks.get(egressId)?.mtu;
+        if (typeof mtu === 'number') this.#complain(about, { reason, mtu });
+        return;
+      }
+      case 'ownAddress': {
+        const answer = answerAsGateway(packet);
+        if (answer !== undefined && routerId !== undefined) this.#originate({ host, routerId, packet: answer });
+        return;
+      }
+    }
+  }
+
+  /** An ICMP error, in the name of who the sender has spoken to. */
+  #complain({ host, ofport, packet, registers }: Arrival, complaint: OutsideComplaint): void {
+    const { networkId, routerId, isGateway } = registers;
+    if (networkId !== undefined && this.#floatingIpTo(host, networkId, packet) !== undefined) {
+      const error = complainAsFloatingIp(packet, complaint);
+      if (error !== undefined) this.#deliver(host, networkId, error);
+    } else if (isGateway === true && routerId !== undefined) {
+      const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
+      const error = router && complainAsGateway(packet, router, complaint);
+      if (error !== undefined) this.#originate({ host, routerId, packet: error });
+    } else this.#complainToGuest({ host, ofport, packet, routerId }, complaint);
+  }
+
+  #complainToGuest(
+    {
+      host,
+      ofport,
+      packet,
+      routerId,
+    }: { host: string; ofport: number; packet: Uint8Array; routerId: string | undefined },
+    complaint: OutsideComplaint,
+  ): void {
+    const model = this.#options.routerModel();
+    const guest = model.portAt(host, ofport);
+    if (guest === undefined || routerId === undefined) return;
+    const about = { host, ofport, networkId: guest.networkId, packet, routerId };
+    for (const effect of complain(model, about, complaint)) {
+      if (effect.type !== 'send') continue;
+      const actions = effect.ofports.map((port) => ({ type: 'output', port }) as const);
+      this.#options.connection(host)?.packetOut({ data: effect.packet, actions });
+    }
+  }
+
+  /** The floating IP that a packet from outside is for, before it is translated: it still bears a MAC that floating IPs are at. */
+  #floatingIpTo(host: string, networkId: string | undefined, packet: Uint8Array): BoundFloatingIp | undefined {
+    const to = destinationOf(packet);
+    if (to === undefined || networkId === undefined || !this.#isExternal(host, networkId)) return undefined;
+    const served = [...this.#announcer.served.values()].find(
+      (one) => one.networkId === networkId && one.ip === to.ip && one.host === host && one.mac === to.mac,
+    );
+    if (served?.connections === undefined) return undefined;
+    const { floatingIps } = this.#options.compiler.site.gateways.model;
+    return [...floatingIps.values()].find((one) => one.networkId === networkId && one.floatingIp === to.ip);
+  }
+
+  #step(event: OutsideEvent<Waiting>): void {
+    const [state, effects] = outsideStep(this.#neighbours, event, this.#nowMs(), (place) => this.#askerAt(place));
+    this.#neighbours = state;
+    for (const effect of effects) this.#carryOut(effect);
+  }
+
+  #carryOut(effect: OutsideEffect<Waiting>): void {
+    const { compiler, memory, onChange, limitedLog } = this.#options;
+    switch (effect.type) {
+      case 'ask':
+        this.#sendToAll(effect.host, effect.networkId, effect.packet);
+        return;
+      case 'set':
+      case 'unset': {
+        const { host, networkId, ip } = effect.place;
+        const mac = effect.type === 'set' ? effect.mac : undefined;
+        compiler.setOutsideNeighbour(host, networkId, ip, mac);
+        memory.rememberOutsideNeighbour(effect.place, mac);
+        onChange();
+        return;
+      }
+      case 'goOn':
+        void this.#goOn(effect.packet);
+        return;
+      case 'unanswered': {
+        const { host, ofport, packet, routerId, isGateway } = effect.packet;
+        const registers = { routerId, ...(isGateway && { isGateway }) };
+        whenReadable(() =>
+          this.#complain({ host, ofport, packet, registers, isOutside: false }, { reason: 'hostUnreachable' }),
+        );
+        return;
+      }
+      case 'refused': {
+        const { host, refusal } = effect;
+        limitedLog.warn(`outside ${refusal} ${host}`, { host, refusal }, 'a packet to outside was dropped');
+      }
+    }
+  }
+
+  /** Into the router again, where it was when its next hop was not known. */
+  async #goOn({ host, ofport, routerId, isGateway, packet }: Waiting): Promise<void> {
+    // The flow for the neighbour is wanted only after the pass that comes next.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#options.settled(host);
+    const { routing, gateways } = this.#options.compiler.site;
+    const key = isGateway ? gateways.model.routers.get(routerId)?.part.key : routing.routers.get(routerId)?.key;
+    if (key === undefined) return;
+    const inPort = isGateway ? {} : { inPort: ofport };
+    const actions = [setRouter(key), { type: 'resubmit', table: ROUTER_ROUTE.id }] as const;
+    this.#options.connection(host)?.packetOut({ data: packet, actions, ...inPort });
+  }
+
+  /** From a gateway itself: routed, and translated where it leaves. */
+  #originate({ host, routerId, packet }: { host: string; routerId: string; packet: Uint8Array }): void {
+    const key = this.#options.compiler.site.gateways.model.routers.get(routerId)?.part.key;
+    if (key === undefined) return;
+    const actions = [setRouter(key), { type: 'resubmit', table: ROUTER_ROUTE.id }] as const;
+    this.#options.connection(host)?.packetOut({ data: packet, actions });
+  }
+
+  /** To a MAC on an external network, which may be on this host too. */
+  #deliver(host: string, networkId: string, packet: Uint8Array): void {
+    const localVlan = this.#localVlan(host, networkId);
+    if (localVlan === undefined) return;
+    const actions = [setNetwork(localVlan), { type: 'resubmit', table: ROUTER_DELIVER.id }] as const;
+    this.#options.connection(host)?.packetOut({ data: packet, actions });
+  }
+
+  /** To everyone on an external network, here and on its wire. */
+  #sendToAll(host: string, networkId: string, packet: Uint8Array): void {
+    const localVlan = this.#localVlan(host, networkId);
+    if (localVlan === undefined) return;
+    const actions: readonly Action[] = [...pushVlan(localVlan), normal];
+    this.#options.connection(host)?.packetOut({ data: packet, actions });
+  }
+
+  #localVlan(host: string, networkId: string): number | undefined {
+    return this.#options.agents.get(host)?.localVlans.get(networkId);
+  }
+
+  #announce(effects: readonly AnnouncerEffect[]): void {
+    for (const effect of effects) {
+      if (effect.type === 'announce') void this.#announceServed(effect.served);
+      else if (!this.#flush(effect.served)) this.#owedFlushes.push(effect.served);
+    }
+  }
+
+  async #announceServed({ host, networkId, ip, mac }: ServedAddress): Promise<void> {
+    await this.#options.settled(host);
+    this.#sendToAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
+  }
+
+  /** End the connections of a floating IP on a host. False: the host is not connected. */
+  #flush({ host, ip, connections }: ServedAddress): boolean {
+    const connection = this.#options.connection(host);
+    if (connection === undefined) return !this.#options.agents.has(host);
+    if (connections === undefined) return true;
+    const { dnatZone, snatZone, fixedIp } = connections;
+    connection.send({ type: 'ctFlush', ipProto: 0, zone: dnatZone, original: { destination: ip } });
+    connection.send({
+      type: 'ctFlush',
+      ipProto: 0,
+      zone: snatZone,
+      original: { source: fixedIp },
+      reply: { destination: ip },
+    });
+    return true;
+  }
+
+  #site(topology: Topology): ServedSite {
+    const { compiler, memory } = this.#options;
+    return { topology, gateways: compiler.site.gateways, hostMacs: memory.hostMacs, zoneNumbers: memory.zoneNumbers };
+  }
+
+  #askerAt(place: OutsidePlace): Asker | undefined {
+    return askerAt(this.#options.compiler.site.gateways, this.#announcer.served.values(), place);
+  }
+
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const wakes = [outsideWakeMs(this.#neighbours), announcerWakeMs(this.#announcer)];
+    const wakeMs = Math.min(...wakes.map((wake) => wake ?? Number.POSITIVE_INFINITY));
+    if (this.#isClosed || wakeMs === Number.POSITIVE_INFINITY) return;
+    this.#timer = setTimeout(() => this.#tick(), Math.max(0, Math.ceil(wakeMs - this.#nowMs())));
+  }
+
+  #tick(): void {
+    this.#step({ type: 'tick' });
+    const [state, effects] = announcerStep(this.#announcer, { type: 'tick' }, this.#nowMs());
+    this.#announcer = state;
+    this.#announce(effects);
+    this.#schedule();
+  }
+}

@@ -7,7 +7,8 @@
  */
 import { flowKey } from '../flow/match.ts';
 import { HeddleError, invariant } from '../lib/errors.ts';
-import { type EncodedFlow, encodeFlow, type TemplateValue, viewFlowMod } from '../openflow/template.ts';
+import type { Slab } from '../openflow/slab.ts';
+import { type EncodedFlow, encodeFlow, flowScratch, type TemplateValue, viewFlowMod } from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import { TemplatedFlow, type TemplateRow } from './templates.ts';
 
@@ -34,6 +35,7 @@ export class FlowSlab {
   readonly #freeIds: number[] = [];
   #bytes = new Uint8Array(FIRST_SIZE);
   #end = 0;
+  readonly #scratch = flowScratch();
   /** Offsets of records that are free again, by their size. */
   readonly #freeRecords = new Map<number, number[]>();
   /** Open addressing, linear probing: id + 1 of the flow, 0 where there is none. */
@@ -52,7 +54,7 @@ export class FlowSlab {
       this.#offsets[id] = offset;
       this.#hashes[id] = hashOf(row.template.fill(this.#bytes, offset));
     } else {
-      const encoded = encodedOf(desired);
+      const encoded = encodedOf(desired, this.#scratch);
       this.#contents[id] = { desired, encoded };
       this.#objects[id] = desired.origin.object;
       this.#hashes[id] = hashOf(encoded);
@@ -243,9 +245,9 @@ export class FlowSlab {
 }
 
 /** What no flow-mod can carry is kept all the same, under its text: the switch side says that it cannot be sent. */
-function encodedOf(desired: DesiredFlow): EncodedFlow {
+function encodedOf(desired: DesiredFlow, scratch: Slab): EncodedFlow {
   try {
-    return viewFlowMod(encodeFlow(desired.flow));
+    return viewFlowMod(encodeFlow(desired.flow, scratch));
   } catch (error) {
     if (!(error instanceof HeddleError)) throw error;
     const { table, priority } = desired.flow;

@@ -76,26 +76,26 @@ class Shape {
   readonly features: Features;
   /** What these entities have in common. */
   readonly structure: readonly unknown[];
-  readonly #example: Entity;
-  readonly #bits: readonly number[];
+  #example: Entity | undefined;
   #uses = 0;
   #rows: readonly TemplateRow[] | undefined;
 
-  constructor(rule: AnyRule, features: Features, example: Entity, parts: EntityParts) {
+  constructor(rule: AnyRule, features: Features, structure: readonly unknown[]) {
     this.rule = rule;
     this.features = features;
-    this.structure = [...parts.structure];
-    this.#example = structuredClone(example);
-    this.#bits = [...parts.bits];
+    this.structure = [...structure];
   }
 
   /**
    * The rows, for one more entity. undefined: to record them does not pay yet, or they are not of one shape after all, or
    * cannot be written.
    */
-  use(): readonly TemplateRow[] | undefined {
+  use(entity: Entity, bits: readonly number[]): readonly TemplateRow[] | undefined {
     this.#uses += 1;
-    if (this.#uses === USES_BEFORE_RECORDING) this.#rows = this.#record();
+    if (this.#uses === USES_BEFORE_RECORDING) {
+      this.#example = structuredClone(entity);
+      this.#rows = this.#record(entity.object, bits);
+    }
     return this.#rows;
   }
 
@@ -105,13 +105,13 @@ class Shape {
     return flow;
   }
 
-  #record(): readonly TemplateRow[] | undefined {
-    const { object } = this.#example;
-    const templates = recordTemplates({ bits: this.#bits, flowsOf: (values) => this.#flows(values, object) });
+  #record(object: string, bits: readonly number[]): readonly TemplateRow[] | undefined {
+    const templates = recordTemplates({ bits, flowsOf: (values) => this.#flows(values, object) });
     return templates?.map((template, index) => new TemplateRow(this, index, template));
   }
 
   #flows(values: readonly TemplateValue[], object: string): readonly Flow[] {
+    invariant(this.#example !== undefined, 'Only what was recorded is made a value again.');
     const entity = { ...withValues(this.#example, this.rule.holes ?? {}, values), object };
     return this.rule(entity as never, this.features).map(({ flow }) => flow);
   }
@@ -136,7 +136,7 @@ export class Templates {
     if (holes === undefined) return rule(entity, features);
     const parts = this.#parts;
     takeApart(entity, holes, parts);
-    const rows = this.#shapeOf(rule, entity, features)?.use();
+    const rows = this.#shapeOf(rule, features)?.use(entity, parts.bits);
     if (rows === undefined) return rule(entity, features);
     const { object } = entity;
     const cookieLow = originHash(rule.ruleName, object);
@@ -146,12 +146,12 @@ export class Templates {
     return flows;
   }
 
-  #shapeOf<E extends Entity>(rule: Rule<E>, entity: E, features: Features): Shape | undefined {
+  #shapeOf(rule: AnyRule, features: Features): Shape | undefined {
     const known = this.#known(rule, features);
     for (const shape of known) if (sameStructure(shape.structure, this.#parts.structure)) return shape;
     // Sites with more shapes than that have little to gain from them.
     if (known.length >= LIMITS.shapesPerRule) return undefined;
-    const shape = new Shape(rule, features, entity, this.#parts);
+    const shape = new Shape(rule, features, this.#parts.structure);
     known.push(shape);
     return shape;
   }

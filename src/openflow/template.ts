@@ -54,9 +54,14 @@ interface Copy {
   readonly constant: number;
 }
 
-/** The bytes of a flow-mod of command add and xid 0, apart from those that a Slab is written in. Throws WireError. */
-export function encodeFlow(flow: Flow): Uint8Array {
-  const slab = new Slab(USUAL_SIZE);
+/** Where flows are written before their bytes are kept. */
+export function flowScratch(): Slab {
+  return new Slab(USUAL_SIZE);
+}
+
+/** The bytes of a flow-mod of command add and xid 0. Throws WireError. `slab`: to be used again. */
+export function encodeFlow(flow: Flow, slab: Slab = flowScratch()): Uint8Array {
+  slab.clear();
   writeFlowMod(slab, { flow, command: 'add', xid: 0 });
   return slab.bytes.slice(0, slab.end);
 }
@@ -181,7 +186,8 @@ export function recordTemplates(source: TemplateSource): readonly FlowTemplate[]
 }
 
 function record({ bits, flowsOf }: TemplateSource): readonly FlowTemplate[] | undefined {
-  const write = (values: readonly TemplateValue[]): readonly Uint8Array[] => flowsOf(values).map(encodeFlow);
+  const slab = flowScratch();
+  const write = (values: readonly TemplateValue[]) => flowsOf(values).map((flow) => encodeFlow(flow, slab));
   const zeros = bits.map((width) => asValue(0n, width));
   const bases = write(zeros);
   const cookie = Array.from({ length: COOKIE_SIZE }, (_, byte) => byte);

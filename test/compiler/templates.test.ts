@@ -104,7 +104,7 @@ describe.each(CASES.map((one) => [one.rule.ruleName, one] as const))('%s', (_nam
     const templates = new Templates();
     const render = (one: Entity) => templates.render(rule, one as never, FEATURES);
     // Long enough for the usual shapes to be recorded.
-    for (const one of fc.sample(entity, { numRuns: 1000, seed: 1 })) render(one);
+    for (const one of fc.sample(entity, { numRuns: 3000, seed: 1 })) render(one);
     let templated = 0;
     let plain = 0;
     fc.assert(

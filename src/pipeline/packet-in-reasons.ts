@@ -29,7 +29,8 @@ export const PACKET_IN_REASONS = {
     id: 2,
     ratePktps: 100,
     burstPackets: 100,
-    answers: "ICMP port unreachable, or a TCP reset: it was sent to a router's own address.",
+    answers:
+      "ICMP port unreachable, or a TCP reset: it was sent to a router's own address. An echo reply, where the request came in fragments.",
   },
   noRoute: {
     id: 3,
@@ -57,9 +58,10 @@ export const PACKET_IN_REASONS = {
   },
   tooBig: {
     id: 7,
-    ratePktps: 100,
-    burstPackets: 100,
-    answers: 'ICMP fragmentation needed, or packet too big: it does not fit into the network that it would go to.',
+    ratePktps: 500,
+    burstPackets: 500,
+    answers:
+      'ICMP fragmentation needed, or packet too big: it does not fit into the network that it would go to. IPv4 that may be cut up goes back into the tables in pieces.',
   },
 } as const satisfies Readonly<Record<string, PacketInReason>>;
 

@@ -40,7 +40,7 @@ export const ownAddress = rules(
   {
     cases: {
       ROUTER_ROUTE:
-        "To an address of the router's own: an echo request is answered here, all else by the controller. A fragment shows no ICMP type.",
+        "To an address of the router's own: an echo request is answered here, all else by the controller: also one in fragments, which show no ICMP type.",
     },
   },
   ({ routerKey, addresses, ipv6Macs }: RouterAddresses, table) => {

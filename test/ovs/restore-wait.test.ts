@@ -40,7 +40,7 @@ test('a switch that waits is programmed before it may forward, and told when it 
   await site.until('the switch waits no longer', async () => (await waitKey()).trim() === '{}');
   await site.inStep();
   // In this order: flows over the management sockets, then the key, then the bridges call by themselves.
-  const keyWritten = site.lines.findLastIndex(({ write }) => /flow-restore-wait=\(none\)/.test(String(write)));
+  const keyWritten = site.lines.findLastIndex(({ writes }) => /flow-restore-wait=\(none\)/.test(String(writes)));
   const compared = ['br-int', 'br-tun'].map((name) =>
     site.lines.findIndex(({ msg, bridge }) => msg === 'bridge compared with the book' && bridge === name),
   );

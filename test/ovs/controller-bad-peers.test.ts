@@ -204,24 +204,25 @@ describe('an ovsdb-server of the file', () => {
 
   test('that sends one message without end is dropped at its bound', async () => {
     const chunk = Buffer.alloc(1024 * 1024, 'a');
-    let sentSize = 0;
+    const sentSizes = new Map<Socket, number>();
     await withLiar(
       {
         greeting: '{"id":0,"result":"',
         answer: (_request, socket) => {
           const more = (): void => {
+            const sentSize = sentSizes.get(socket) ?? 0;
             if (socket.destroyed || sentSize > 2 * LIMITS.ovsdbMessageSize) return;
-            sentSize += chunk.length;
+            sentSizes.set(socket, sentSize + chunk.length);
             socket.write(chunk, more);
           };
-          more();
+          if (!sentSizes.has(socket)) more();
           return '';
         },
       },
       /MESSAGE_TOO_LARGE/,
       LIMITS.ovsdbMessageSize + GROWTH_MAX_SIZE,
     );
-    expect(sentSize).toBeLessThan(2 * LIMITS.ovsdbMessageSize);
+    expect(Math.max(...sentSizes.values())).toBeLessThan(2 * LIMITS.ovsdbMessageSize);
   });
 });
 

@@ -14,11 +14,11 @@ const TYPE_TEXTS: Readonly<Record<GroupType, string>> = {
   fastFailover: 'ff',
 };
 
-/** `group_id=7,type=select,bucket=weight:1,actions=output:1` */
+/** `group_id=7,type=select,bucket=weight:2,actions=output:1` */
 export function formatGroup({ group, groupType, buckets }: Group): string {
   const texts = buckets.map(({ weight, watchPort, watchGroup, actions, unknown }) => {
     const parts = [
-      ...(groupType === 'select' ? [`weight:${weight}`] : []),
+      ...(groupType === 'select' && weight !== 1 ? [`weight:${weight}`] : []),
       ...(watchPort === PORT.any ? [] : [`watch_port:${watchPort}`]),
       ...(watchGroup === PORT.any ? [] : [`watch_group:${watchGroup}`]),
       `actions=${unknown ?? formatActions(actions)}`,

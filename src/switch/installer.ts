@@ -259,7 +259,11 @@ export class BridgeInstaller {
   async #repairs(operations: ReadonlyMap<string, Operation>): Promise<Operation[]> {
     if (!this.#watch.hasUpdates) return [];
     const { changes, needsAudit } = this.#watch.take();
-    if (needsAudit) this.audit();
+    if (needsAudit) {
+      // Flows went with their group: they cannot come back before it.
+      this.audit();
+      return [];
+    }
     const others = function* () {
       for (const [key, change] of changes) if (!operations.has(key)) yield change;
     };
@@ -308,7 +312,10 @@ export class BridgeInstaller {
     unwritable: readonly Refusal[],
   ): Promise<void> {
     this.#report.sent(operations);
-    for (const { desired } of operations) if (desired !== undefined) this.#refused.forget(desired);
+    for (const operation of operations) {
+      this.#encoder.note(operation);
+      if (operation.desired !== undefined) this.#refused.forget(operation.desired);
+    }
     const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
     this.#assertCurrent(connection);
     for (const { error } of refused) this.#report.refused(error.code);

@@ -83,13 +83,16 @@ export class OperationEncoder {
     const subject = 'group' in desired ? 'group' : 'meter';
     const key = numberKey(subject, 'group' in desired ? desired.group.group : desired.meter.meter);
     const kind = remove ? 'delete' : this.#present.has(key) ? 'modify' : 'add';
-    const operation: Operation =
-      'group' in desired
-        ? { subject: 'group', kind, frame: groupFrame(kind, desired.group), desired }
-        : { subject: 'meter', kind, frame: meterFrame(kind, desired.meter), desired };
-    if (remove) this.#present.delete(key);
-    else this.#present.add(key);
-    return operation;
+    return 'group' in desired
+      ? { subject: 'group', kind, frame: groupFrame(kind, desired.group), desired }
+      : { subject: 'meter', kind, frame: meterFrame(kind, desired.meter), desired };
+  }
+
+  /** This is sent now. */
+  note(operation: Operation): void {
+    if (operation.subject === 'flow') return;
+    if (operation.kind === 'delete') this.#present.delete(operationKey(operation));
+    else this.#present.add(operationKey(operation));
   }
 }
 

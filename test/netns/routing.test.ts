@@ -138,6 +138,40 @@ describe('guests of networks that a router connects', () => {
     }
   });
 
+  test('what is too big for a network goes on in pieces, unless it must not be cut up', async () => {
+    const [earth1, green2] = [site.guest('earth1'), site.guest('green2')];
+    const mtu = DEFAULT_MTU.vxlan;
+    await untilAnswered(earth1, green2.ip);
+    const capture = await site.lab.capture({
+      namespace: green2.namespace,
+      link: GUEST_LINK,
+      direction: 'in',
+      filter: 'ip',
+    });
+    const whole = { size: DEFAULT_MTU.vlan - 28, dontFragment: false };
+    const ping = await earth1.ping(green2.ip, whole);
+    expect(ping).toMatchObject({ received: 3 });
+    expect(ping.output.match(/ttl=63\b/g)).toHaveLength(3);
+    const pieces = (await capture.stop()).map((frame) => /offset (\d+), flags \[(.*?)\].*length (\d+)\)/.exec(frame));
+    expect(pieces.map((piece) => piece?.slice(1))).toEqual(
+      Array(3)
+        .fill([
+          ['0', '+', '1444'],
+          ['1424', 'none', '76'],
+        ])
+        .flat(),
+    );
+    // Three fragments of 1500 bytes, 1500 and less, two of which are cut up again; and as many the other way, as sent.
+    expect(await earth1.ping(green2.ip, { size: 3972, dontFragment: false })).toMatchObject({ received: 3 });
+    expect(
+      await exchange({ from: earth1, to: green2, address: green2.ip, protocol: 'udp', size: 4000, port: 5030 }),
+    ).toBe(4000);
+    const told = await earth1.ping(green2.ip, { ...whole, dontFragment: true, count: 1 });
+    expect(told.output).toMatch(new RegExp(`From ${GATEWAY.earth} .*Frag needed.*mtu = ${mtu}`));
+    const told6 = await earth1.ping(green2.ip6, { size: DEFAULT_MTU.vlan - 48, count: 1 });
+    expect(told6.output).toMatch(/too big.*mtu.*1450/i);
+  });
+
   test.each([
     ['blue1', 'green1'],
     ['blue1', 'green2'],
@@ -145,12 +179,6 @@ describe('guests of networks that a router connects', () => {
   ])('%s and %s: 4000-byte datagrams, and frames as large as the MTU', async (from, to) => {
     const [a, b] = [site.guest(from), site.guest(to)];
     const mtu = DEFAULT_MTU.vxlan;
-    // A guest on a larger network learns the path's MTU from what the router says of its first packet.
-    if (from === 'earth1') {
-      const { output } = await a.ping(b.ip, { size: 1472, dontFragment: true, count: 1 });
-      expect(output).toMatch(new RegExp(`From ${GATEWAY.earth} .*Frag needed.*mtu = ${mtu}`));
-      expect((await a.ping(b.ip6, { size: 1452, dontFragment: true, count: 1 })).output).toMatch(/too big.*mtu.*1450/i);
-    }
     expect(await a.ping(b.ip, { size: 3972 })).toMatchObject({ received: 3 });
     expect(await a.ping(b.ip6, { size: 3952 })).toMatchObject({ received: 3 });
     expect(await exchange({ from: a, to: b, address: b.ip, protocol: 'udp', size: 4000, port: 5020 })).toBe(4000);
@@ -167,6 +195,10 @@ describe('guests of networks that a router connects', () => {
         const { received, output } = await blue.ping(address);
         expect(received, address).toBe(3);
         expect(output.match(/ttl=64\b/g)).toHaveLength(3);
+        // In fragments, there and back.
+        const long = await blue.ping(address, { size: 4000 });
+        expect(long.received, address).toBe(3);
+        expect(long.output.match(/4008 bytes from .*ttl=64\b/g)).toHaveLength(3);
       }
     },
   );

@@ -10,6 +10,7 @@ export interface PingOptions {
   readonly count?: number;
   /** Bytes of the ICMP payload: the packet is 28 bytes longer over IPv4, 48 over IPv6. */
   readonly size?: number;
+  /** Set it, and fragment nothing here either; or never set it. Absent: as the kernel does, which sets it on what fits. */
   readonly dontFragment?: boolean;
   readonly intervalMs?: number;
   /** How long the last request waits for its answer. */
@@ -47,7 +48,7 @@ export async function ping(namespace: Namespace, target: string, options: PingOp
   const waitMs = options.waitMs ?? 1000;
   const flags = ['-n', '-c', `${count}`, '-i', `${intervalMs / 1000}`, '-W', `${waitMs / 1000}`];
   if (options.size !== undefined) flags.push('-s', `${options.size}`);
-  if (options.dontFragment) flags.push('-M', 'do');
+  if (options.dontFragment !== undefined) flags.push('-M', options.dontFragment ? 'do' : 'dont');
   if (options.ttl !== undefined) flags.push('-t', `${options.ttl}`);
   const { stdout, stderr } = await namespace.runAny(['ping', ...flags, target]);
   return read(`${stdout}${stderr}`);

@@ -76,7 +76,12 @@ export class ControlledSite {
   /** The hosts are up; no controller runs yet. */
   static async prepare(options: ControlledSiteOptions = BLUE): Promise<ControlledSite> {
     const site = new ControlledSite(options, await freePort());
-    for (const name of Object.keys(site.hostEntries)) site.hosts.set(name, await OvsSandbox.start(options.sandbox));
+    try {
+      for (const name of Object.keys(site.hostEntries)) site.hosts.set(name, await OvsSandbox.start(options.sandbox));
+    } catch (error) {
+      await site.stop();
+      throw error;
+    }
     // The controller is started after the bridges know of it, and ended before them.
     for (const sandbox of site.hosts.values()) {
       sandbox.allowLog(/rconn\|WARN\|.*connection failed \(Connection refused\)|rconn\|WARN\|.*connection dropped/);

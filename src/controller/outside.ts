@@ -8,8 +8,9 @@ import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
 import type { Action } from '../flow/action.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
-import { decodeHeaders } from '../packet/decode.ts';
+import { decodePacket } from '../packet/decode.ts';
 import { encodePacket } from '../packet/encode.ts';
+import { fragmentIpv4 } from '../packet/fragment.ts';
 import { claimOf, gratuitousArp } from '../packet/neighbours.ts';
 import { normal, pushVlan } from '../pipeline/actions.ts';
 import { brInt } from '../pipeline/br-int.ts';
@@ -44,6 +45,7 @@ import {
   complainAsFloatingIp,
   complainAsGateway,
   destinationOf,
+  isCuttable,
   type OutsideComplaint,
   whenReadable,
 } from './router/outside-responder.ts';
@@ -82,7 +84,7 @@ interface Arrival {
   readonly isOutside: boolean;
 }
 
-const { ROUTER_ROUTE, ROUTER_DELIVER } = brInt.tables;
+const { ROUTER_IN, ROUTER_ROUTE, ROUTER_DELIVER } = brInt.tables;
 
 export class Outside {
   readonly #options: OutsideOptions;
@@ -159,7 +161,7 @@ export class Outside {
     const isGateway = registers.isGateway === true;
     switch (reason) {
       case 'watch': {
-        const claim = claimOf(decodeHeaders(packet));
+        const claim = claimOf(decodePacket(packet));
         if (claim !== undefined && networkId !== undefined) this.#step({ type: 'claim', host, networkId, claim });
         return;
       }
@@ -177,7 +179,9 @@ export class Outside {
         const floating = this.#floatingIpTo(host, networkId, packet);
         const egressId = floating?.portNetworkId ?? networkId;
         const mtu = egressId && this.#options.compiler.site.topology?.networks.get(egressId)?.mtu;
-        if (typeof mtu === 'number') this.#complain(about, { reason, mtu });
+        if (typeof mtu !== 'number') return;
+        if (isCuttable(packet)) this.#cutUp(about, { mtu, isFloating: floating !== undefined });
+        else this.#complain(about, { reason, mtu });
         return;
       }
       case 'ownAddress': {
@@ -188,12 +192,27 @@ export class Outside {
     }
   }
 
+  /** Its pieces come in where it did. */
+  #cutUp(
+    { host, ofport, packet, registers }: Arrival,
+    { mtu, isFloating }: { readonly mtu: number; readonly isFloating: boolean },
+  ): void {
+    const pieces = fragmentIpv4(packet, mtu);
+    const { networkId, routerId } = registers;
+    // The network carries more now: the flows that say so are on their way.
+    if (pieces.length < 2 || networkId === undefined || routerId === undefined) return;
+    for (const piece of pieces) {
+      if (isFloating) this.#resubmit(host, networkId, { packet: piece, table: ROUTER_IN.id });
+      else this.#route({ host, ofport, routerId, isGateway: registers.isGateway === true, packet: piece });
+    }
+  }
+
   /** An ICMP error, in the name of who the sender has spoken to. */
   #complain({ host, ofport, packet, registers }: Arrival, complaint: OutsideComplaint): void {
     const { networkId, routerId, isGateway } = registers;
     if (networkId !== undefined && this.#floatingIpTo(host, networkId, packet) !== undefined) {
       const error = complainAsFloatingIp(packet, complaint);
-      if (error !== undefined) this.#deliver(host, networkId, error);
+      if (error !== undefined) this.#resubmit(host, networkId, { packet: error, table: ROUTER_DELIVER.id });
     } else if (isGateway === true && routerId !== undefined) {
       const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
       const error = router && complainAsGateway(packet, router, complaint);
@@ -273,10 +292,15 @@ export class Outside {
   }
 
   /** Into the router again, where it was when its next hop was not known. */
-  async #goOn({ host, ofport, routerId, isGateway, packet }: Waiting): Promise<void> {
+  async #goOn(waiting: Waiting): Promise<void> {
     // The flow for the neighbour is wanted only after the pass that comes next.
     await new Promise((resolve) => setImmediate(resolve));
-    await this.#options.settled(host);
+    await this.#options.settled(waiting.host);
+    this.#route(waiting);
+  }
+
+  /** Into a part of a router, to be routed. */
+  #route({ host, ofport, routerId, isGateway, packet }: Waiting): void {
     const { routing, gateways } = this.#options.compiler.site;
     const key = isGateway ? gateways.model.routers.get(routerId)?.part.key : routing.routers.get(routerId)?.key;
     if (key === undefined) return;
@@ -293,11 +317,11 @@ export class Outside {
     this.#options.connection(host)?.packetOut({ data: packet, actions });
   }
 
-  /** To a MAC on an external network, which may be on this host too. */
-  #deliver(host: string, networkId: string, packet: Uint8Array): void {
+  /** On an external network, into one of the routers' tables. */
+  #resubmit(host: string, networkId: string, { packet, table }: { packet: Uint8Array; table: number }): void {
     const localVlan = this.#localVlan(host, networkId);
     if (localVlan === undefined) return;
-    const actions = [setNetwork(localVlan), { type: 'resubmit', table: ROUTER_DELIVER.id }] as const;
+    const actions = [setNetwork(localVlan), { type: 'resubmit', table }] as const;
     this.#options.connection(host)?.packetOut({ data: packet, actions });
   }
 

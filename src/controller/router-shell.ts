@@ -7,7 +7,7 @@ import type { RouterRegisters } from '../compiler/compiler.ts';
 import type { Ip } from '../lib/addresses.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
-import { decodeHeaders } from '../packet/decode.ts';
+import { decodePacket } from '../packet/decode.ts';
 import { claimOf } from '../packet/neighbours.ts';
 import { PacketError } from '../packet/packet-error.ts';
 import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
@@ -138,7 +138,7 @@ export class RouterShell {
 
   #hear({ host, ofport, packet }: RouterPacket): void {
     this.#whenReadable(host, () => {
-      const claim = claimOf(decodeHeaders(packet));
+      const claim = claimOf(decodePacket(packet));
       if (claim !== undefined) this.#resolve({ type: 'claim', host, ofport, claim });
     });
   }

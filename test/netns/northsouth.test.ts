@@ -1,128 +1,152 @@
 /**
- * Ways outside with real traffic: floating IPs, SNAT, and what the provider's wire shows of them. Three hosts, the third one is
- * the gateway host; a provider's router and a machine beyond it.
+ * Ways outside with real traffic: who guests are outside, who reaches them, and what is seen on the wire. Seed 000 ("Floating
+ * IPs"), 001 ("SNAT"), 004; rows 61 to 105 of the seeds.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { askByUdp, OutsideWorld, PROVIDER, PUBLIC, seenAs, tellPeers, WIRE, WORLD } from '../support/outside-world.ts';
-import { untilAnswered } from '../support/reach.ts';
-import { macOf, Site } from '../support/site.ts';
+import { eventually } from '../../scripts/support/lab/command.ts';
+import { FLOATING, GATEWAY, HOST_MAC, NorthSouth } from '../support/north-south-site.ts';
+import { askByUdp, hops, PROVIDER, seenAs, tellPeers, WIRE, WORLD } from '../support/outside-world.ts';
 
-const GATEWAY = '203.0.113.21';
-const FLOATING = { a: '203.0.113.31', b: '203.0.113.32', c: '203.0.113.33' } as const;
-
-const port = (id: string, network: string, host: string, number: number, ip: string) => ({
-  id,
-  network,
-  host,
-  mac_address: macOf(number),
-  fixed_ips: [ip],
-});
-
-const OPTIONS = {
-  segments: [{ name: WIRE, bridge: 'br-ex' }],
-  hostsByName: { node3: { agent_mode: 'dvr_snat' } },
-  networks: [
-    { id: 'blue', network_type: 'vxlan', segmentation_id: 1001, subnets: [{ id: 'blue4', cidr: '10.0.0.0/24' }] },
-    { id: 'red', network_type: 'vxlan', segmentation_id: 1002, subnets: [{ id: 'red4', cidr: '20.0.0.0/24' }] },
-    PUBLIC,
-  ],
-  ports: [
-    port('a', 'blue', 'node1', 0x11, '10.0.0.11'),
-    port('b', 'blue', 'node1', 0x12, '10.0.0.12'),
-    port('c', 'red', 'node2', 0x13, '20.0.0.13'),
-    port('d', 'blue', 'node1', 0x14, '10.0.0.14'),
-    port('e', 'red', 'node2', 0x15, '20.0.0.15'),
-    port('f', 'blue', 'node3', 0x16, '10.0.0.16'),
-  ],
-  further: {
-    routers: [
-      {
-        id: 'r',
-        interfaces: [
-          { subnet: 'blue4', mac_address: macOf(0x101) },
-          { subnet: 'red4', mac_address: macOf(0x102) },
-        ],
-        external_gateway_info: { network: 'public', external_fixed_ips: [GATEWAY], mac_address: macOf(0x121) },
-        snat_ports: [
-          { subnet: 'blue4', ip_address: '10.0.0.3', mac_address: macOf(0x103) },
-          { subnet: 'red4', ip_address: '20.0.0.3', mac_address: macOf(0x104) },
-        ],
-      },
-    ],
-    floating_ips: Object.entries(FLOATING).map(([id, address]) => ({
-      floating_ip_address: address,
-      floating_network: 'public',
-      port: id,
-    })),
-  },
-} as const;
-
-const GATEWAY_OF = { '10': '10.0.0.1', '20': '20.0.0.1' } as const;
+const PRIVATE = /\b(10\.0\.0|20\.0\.0)\.\d+\b/;
 
 describe('ways outside', () => {
-  let site: Site;
-  let outside: OutsideWorld;
-  const guest = (name: string) => site.guest(name);
-  const namespaceOf = (name: string) => guest(name).namespace;
+  let up: NorthSouth;
 
   beforeAll(async () => {
-    site = await Site.up(OPTIONS as never);
-    outside = await OutsideWorld.create(site);
-    for (const {
-      id,
-      fixed_ips: [ip],
-    } of OPTIONS.ports) {
-      const gateway = GATEWAY_OF[ip?.startsWith('10') ? '10' : '20'];
-      await namespaceOf(id).ip([`route add default via ${gateway}`]);
-    }
-    await tellPeers(outside.world);
-    for (const { id } of OPTIONS.ports) await tellPeers(namespaceOf(id));
-    await untilAnswered(guest('a'), WORLD.ip);
-    await untilAnswered(guest('d'), WORLD.ip);
+    up = await NorthSouth.up();
   }, 120_000);
 
-  afterAll(() => site?.down());
+  afterAll(() => up?.site.down());
+
+  test('one guest, three destinations, three behaviours: east-west, SNAT, floating IP', async () => {
+    expect(await seenAs(up.namespaceOf('d'), '20.0.0.13')).toBe('10.0.0.14');
+    expect(await seenAs(up.namespaceOf('d'), WORLD.ip)).toBe(GATEWAY.ip);
+    expect(await seenAs(up.namespaceOf('d'), FLOATING.c)).toBe(GATEWAY.ip);
+    expect(await seenAs(up.namespaceOf('a'), '20.0.0.13')).toBe('10.0.0.11');
+    expect(await seenAs(up.namespaceOf('a'), WORLD.ip)).toBe(FLOATING.a);
+    expect(await seenAs(up.namespaceOf('a'), FLOATING.c)).toBe(FLOATING.a);
+  });
 
   test('a floating IP is who its guest is outside, both ways', async () => {
-    expect(await seenAs(namespaceOf('a'), WORLD.ip)).toBe(FLOATING.a);
-    expect(await seenAs(namespaceOf('c'), WORLD.ip)).toBe(FLOATING.c);
-    expect(await outside.ping(FLOATING.a)).toMatchObject({ sent: 3, received: 3 });
-    expect(await outside.ping(FLOATING.c)).toMatchObject({ sent: 3, received: 3 });
-    expect(await seenAs(outside.world, FLOATING.b)).toBe(WORLD.ip);
+    expect(await seenAs(up.namespaceOf('c'), WORLD.ip)).toBe(FLOATING.c);
+    for (const ip of Object.values(FLOATING)) {
+      expect(await up.outside.ping(ip)).toMatchObject({ sent: 3, received: 3 });
+      expect(await seenAs(up.outside.world, ip)).toBe(WORLD.ip);
+    }
   });
 
-  test('guests without one are the gateway, all at once', async () => {
-    const seen = await Promise.all(['d', 'e', 'f'].map((name) => seenAs(namespaceOf(name), WORLD.ip)));
-    expect(seen).toEqual([GATEWAY, GATEWAY, GATEWAY]);
+  test('guests without one are the gateway, all at once, from the same port', async () => {
+    const seen = await Promise.all(['d', 'e', 'f'].map((name) => seenAs(up.namespaceOf(name), WORLD.ip)));
+    expect(seen).toEqual([GATEWAY.ip, GATEWAY.ip, GATEWAY.ip]);
+    const asked = await Promise.all(['d', 'e', 'f'].map((name) => askByUdp(up.namespaceOf(name), WORLD.ip, 9, 4321)));
+    expect(asked).toEqual(Array(3).fill('ConnectionRefusedError'));
   });
 
-  test('a floating IP is reached from inside too: from its host, from another, from itself, and from who has none', async () => {
-    expect(await seenAs(namespaceOf('a'), FLOATING.b)).toBe(FLOATING.a);
-    expect(await seenAs(namespaceOf('a'), FLOATING.c)).toBe(FLOATING.a);
-    expect(await seenAs(namespaceOf('a'), FLOATING.a)).toBe(FLOATING.a);
-    expect(await seenAs(namespaceOf('d'), FLOATING.a)).toBe(GATEWAY);
-    expect(await seenAs(namespaceOf('f'), FLOATING.a)).toBe(GATEWAY);
+  test('a floating IP is reached from its host, from another, from its own guest, and from who has none', async () => {
+    expect(await seenAs(up.namespaceOf('a'), FLOATING.b)).toBe(FLOATING.a);
+    expect(await seenAs(up.namespaceOf('a'), FLOATING.a)).toBe(FLOATING.a);
+    expect(await seenAs(up.namespaceOf('e'), FLOATING.a)).toBe(GATEWAY.ip);
+    expect(await seenAs(up.namespaceOf('f'), FLOATING.a)).toBe(GATEWAY.ip);
   });
 
   test('errors arrive at the socket that they are about', async () => {
-    for (const name of ['a', 'd', 'e', 'f']) {
-      expect(await askByUdp(namespaceOf(name), WORLD.ip, 9, 4000), name).toBe('ConnectionRefusedError');
+    for (const name of ['a', 'c', 'e', 'f']) {
+      expect(await askByUdp(up.namespaceOf(name), WORLD.ip, 9), name).toBe('ConnectionRefusedError');
     }
-    expect(await askByUdp(outside.world, FLOATING.a, 9)).toBe('ConnectionRefusedError');
-    expect(await askByUdp(namespaceOf('a'), FLOATING.b, 9)).toBe('ConnectionRefusedError');
-    expect(await askByUdp(namespaceOf('a'), FLOATING.a, 9)).toBe('ConnectionRefusedError');
+    expect(await askByUdp(up.outside.world, FLOATING.a, 9)).toBe('ConnectionRefusedError');
+    expect(await askByUdp(up.namespaceOf('a'), FLOATING.c, 9)).toBe('ConnectionRefusedError');
+    expect(await askByUdp(up.namespaceOf('a'), FLOATING.a, 9)).toBe('ConnectionRefusedError');
   });
 
   test('the gateway answers, inside and outside', async () => {
-    expect(await outside.ping(GATEWAY)).toMatchObject({ received: 3 });
-    expect(await guest('d').ping(GATEWAY)).toMatchObject({ received: 3 });
-    expect(await askByUdp(outside.world, GATEWAY, 9)).toBe('ConnectionRefusedError');
+    expect(await up.outside.ping(GATEWAY.ip)).toMatchObject({ received: 3 });
+    for (const name of ['d', 'f']) expect(await up.guest(name).ping(GATEWAY.ip), name).toMatchObject({ received: 3 });
+    expect(await askByUdp(up.outside.world, GATEWAY.ip, 9)).toBe('ConnectionRefusedError');
+    expect(await up.guest('d').ping('10.0.0.3')).toMatchObject({ received: 3 });
   });
 
   test('nothing unsolicited gets in', async () => {
-    await outside.provider.ip([`route add 10.0.0.0/24 via ${GATEWAY}`]);
-    expect(await outside.ping('10.0.0.14', { count: 2, waitMs: 500 })).toMatchObject({ received: 0 });
-    await outside.provider.ip(['route delete 10.0.0.0/24']);
-    expect(PROVIDER.ip).toBeTruthy();
+    const capture = await up.site.lab.capture({ namespace: up.namespaceOf('d'), link: 'eth0', filter: 'icmp' });
+    await up.outside.provider.ip([
+      `route add 10.0.0.0/24 via ${GATEWAY.ip}`,
+      `route add 20.0.0.0/24 via inet ${FLOATING.a}`,
+    ]);
+    expect(await up.outside.ping('10.0.0.14', { count: 2, waitMs: 500 })).toMatchObject({ received: 0 });
+    expect(await up.outside.ping('20.0.0.13', { count: 2, waitMs: 500 })).toMatchObject({ received: 0 });
+    await up.outside.provider.ip(['route delete 10.0.0.0/24', 'route delete 20.0.0.0/24']);
+    await up.guest('d').ping(WORLD.ip, { count: 1 });
+    const frames = await capture.stop();
+    expect(frames.some((frame) => frame.includes(`10.0.0.14 > ${WORLD.ip}`))).toBe(true);
+    expect(
+      frames.filter((frame) => frame.includes(`${WORLD.ip} > 10.0.0.14`) && frame.includes('echo request')),
+    ).toEqual([]);
+  });
+
+  test('exactly one answers for an address, with the MAC of the host, or of the gateway', async () => {
+    const capture = await up.site.lab.captureWire(WIRE, 'arp');
+    for (const [ip, mac] of [
+      [FLOATING.a, HOST_MAC.node1],
+      [FLOATING.c, HOST_MAC.node2],
+      [GATEWAY.ip, GATEWAY.mac],
+    ] as const) {
+      const asked = await up.outside.provider.runAny(['arping', '-c', '2', '-w', '3', '-I', 'eth0', ip]);
+      expect(asked.stdout.toLowerCase(), ip).toContain(`[${mac}]`);
+      expect(asked.stdout, ip).toMatch(/Received 2 response/);
+      await eventually(
+        'the answers are seen',
+        () => capture.frames.filter((frame) => frame.includes(`Reply ${ip} `)).length >= 2,
+      );
+    }
+    const nobody = await up.outside.provider.runAny(['arping', '-c', '1', '-w', '1', '-I', 'eth0', '203.0.113.99']);
+    expect(nobody.stdout).toMatch(/Received 0 response/);
+    await capture.stop();
+  });
+
+  test('the wire shows addresses of its own network alone, in the MACs of hosts and of the gateway', async () => {
+    const capture = await up.site.lab.captureWire(WIRE);
+    await seenAs(up.namespaceOf('a'), WORLD.ip);
+    await seenAs(up.namespaceOf('a'), FLOATING.c);
+    await seenAs(up.namespaceOf('d'), WORLD.ip);
+    await askByUdp(up.outside.world, FLOATING.a, 9);
+    const frames = await capture.stop();
+    const senders = new Set(frames.map((frame) => /^\S+ (\S+) > /.exec(frame)?.[1]));
+    expect(frames.some((frame) => frame.includes(`${FLOATING.a}.`))).toBe(true);
+    expect(frames.some((frame) => frame.includes(`${GATEWAY.ip}.`))).toBe(true);
+    expect(frames.filter((frame) => PRIVATE.test(frame))).toEqual([]);
+    expect([...senders].sort()).toEqual([PROVIDER.mac, HOST_MAC.node1, HOST_MAC.node2, GATEWAY.mac].sort());
+  });
+
+  test('traceroute shows every hop, from inside and from outside', async () => {
+    expect(await hops(up.namespaceOf('a'), WORLD.ip)).toEqual(['10.0.0.1', PROVIDER.ip, WORLD.ip]);
+    expect(await hops(up.namespaceOf('d'), WORLD.ip)).toEqual(['10.0.0.1', '10.0.0.3', PROVIDER.ip, WORLD.ip]);
+    expect(await hops(up.outside.world, FLOATING.a)).toEqual(['198.51.100.1', FLOATING.a, FLOATING.a]);
+  });
+
+  test('what is too big for a tunnelled network is said so, and arrives when it is small enough', async () => {
+    const tooBig = await up.outside.ping(FLOATING.a, { size: 1472, dontFragment: true, count: 2 });
+    expect(tooBig.output).toMatch(/mtu ?= ?1450/);
+    expect(await up.outside.ping(FLOATING.a, { size: 1422, dontFragment: true })).toMatchObject({ received: 3 });
+    expect(await up.guest('d').ping(WORLD.ip, { size: 1422, dontFragment: true })).toMatchObject({ received: 3 });
+  });
+
+  test('fragments pass both ways', async () => {
+    expect(await up.guest('a').ping(WORLD.ip, { size: 4000 })).toMatchObject({ received: 3 });
+    await up.guest('d').ping(WORLD.ip, { size: 4000, count: 2 });
+    expect(await up.guest('d').ping(WORLD.ip, { size: 4000 })).toMatchObject({ received: 3 });
+  });
+
+  test('IPv6 is routed as it is', async () => {
+    const routes = ['fd00:b::/64', 'fd00:c::/64'].map((prefix) => `route add ${prefix} via ${GATEWAY.ip6}`);
+    await up.outside.provider.ip(routes);
+    await tellPeers(up.outside.world, 81, '::');
+    for (const [name, ip6] of [
+      ['a', 'fd00:b::11'],
+      ['e', 'fd00:c::15'],
+      ['f', 'fd00:b::16'],
+    ] as const) {
+      expect(await seenAs(up.namespaceOf(name), WORLD.ip6, 81), name).toBe(ip6);
+      expect(await up.outside.ping(ip6), name).toMatchObject({ received: 3 });
+    }
+    expect(await up.outside.ping(GATEWAY.ip6)).toMatchObject({ received: 3 });
   });
 });

@@ -23,6 +23,12 @@ export function destinationOf(packet: Uint8Array): { readonly mac: number; reado
   return payload.kind === 'ipv4' || payload.kind === 'ipv6' ? { mac, ip: payload.destination } : undefined;
 }
 
+/** Whether a packet may be cut up on its way: IPv4 that does not forbid it (RFC 791 §2.3). */
+export function isCuttable(packet: Uint8Array): boolean {
+  const { payload } = decodeHeaders(packet);
+  return payload.kind === 'ipv4' && !payload.dontFragment;
+}
+
 /**
  * About a packet to a floating IP, before it was translated: in the name of the floating IP, which is all of the router that its
  * sender knows. Undefined where there must be none. Throws PacketError.
@@ -43,6 +49,10 @@ export function complainAsGateway(
   const { destination: mac, payload } = decodeHeaders(packet);
   if (payload.kind !== 'ipv4' && payload.kind !== 'ipv6') return undefined;
   const ip = addressTowards(router, payload.source);
+  const isFromOutside = !router.ways.some(({ subnet }) => prefixContains(subnet, payload.source));
+  // Conntrack does not translate what an error quotes of a fragment: it would tell of addresses inside.
+  if (isFromOutside && payload.kind === 'ipv4' && (payload.moreFragments || payload.fragmentOffset > 0))
+    return undefined;
   const frame = ip === undefined ? undefined : icmpError(packet, { ...complaint, from: { ip, mac } });
   return frame && encodePacket(frame);
 }

@@ -1,0 +1,108 @@
+/**
+ * Floating IPs that come, go and move, under connections that run; and a controller that restarts under them. What becomes of
+ * connections: who gets a floating IP leaves its gateway's address, so that old connections break, and new ones are the
+ * floating IP's; who loses it is the gateway again, and nothing of the old ones lives on.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../../scripts/support/lab/command.ts';
+import {
+  FLOATING,
+  floatingIps,
+  GATEWAY,
+  HOST_MAC,
+  NORTH_SOUTH,
+  NorthSouth,
+  ROUTER,
+} from '../support/north-south-site.ts';
+import { seenAs, WIRE, WORLD } from '../support/outside-world.ts';
+
+const further = (...ids: (keyof typeof FLOATING)[]) => ({ routers: [ROUTER], floating_ips: floatingIps(...ids) });
+
+const isAnnouncement = (ip: string, mac: string) => (frame: string) =>
+  frame.includes(`${mac} > ff:ff:ff:ff:ff:ff`) && frame.includes(`who-has ${ip}`) && frame.includes(`tell ${ip}`);
+
+describe('floating IPs that come and go', () => {
+  let up: NorthSouth;
+
+  beforeAll(async () => {
+    up = await NorthSouth.up();
+  }, 120_000);
+
+  afterAll(() => up?.site.down());
+
+  const connections = async (host: string) =>
+    (await up.site.lab.host(host).appctl('dpctl/dump-conntrack')).split('\n').filter((line) => line.includes(WORLD.ip));
+
+  test('a controller that restarts changes no flow, and no connection notices', async () => {
+    const pings = [
+      await up.guest('a').startPing(WORLD.ip, 10),
+      await up.guest('d').startPing(WORLD.ip, 10),
+      await up.guest('d').startPing(FLOATING.c, 10),
+    ];
+    await up.site.heddle.stop('SIGKILL');
+    await up.site.restartHeddle();
+    const { flowMods } = await flowModsOf(up);
+    const results = await Promise.all(pings.map((ping) => ping.stop()));
+    expect(flowMods).toBe(0);
+    for (const { sent, received } of results) expect(sent - received).toBeLessThanOrEqual(1);
+  });
+
+  test('one that goes takes its connections along, and its guest is the gateway', async () => {
+    const toA = await up.outside.ping(FLOATING.a);
+    expect(toA).toMatchObject({ received: 3 });
+    await seenAs(up.namespaceOf('a'), WORLD.ip);
+    expect((await connections('node1')).filter((line) => line.includes('10.0.0.11'))).not.toEqual([]);
+    await up.change({ further: further('b', 'c') });
+    await eventually('its connections are gone', async () => {
+      const left = (await connections('node1')).filter((line) => line.includes('10.0.0.11'));
+      return left.length === 0;
+    });
+    expect(await up.outside.ping(FLOATING.a, { count: 2, waitMs: 300 })).toMatchObject({ received: 0 });
+    expect(await seenAs(up.namespaceOf('a'), WORLD.ip)).toBe(GATEWAY.ip);
+    expect(await seenAs(up.namespaceOf('b'), WORLD.ip)).toBe(FLOATING.b);
+  });
+
+  test('one that comes is announced three times, and its guest is it from then on', async () => {
+    const capture = await up.site.lab.captureWire(WIRE, 'arp');
+    const other = await up.guest('b').startPing(WORLD.ip, 20);
+    await up.change({ further: further('a', 'b', 'c') });
+    expect(await seenAs(up.namespaceOf('a'), WORLD.ip)).toBe(FLOATING.a);
+    const wanted = isAnnouncement(FLOATING.a, HOST_MAC.node1);
+    await eventually('three announcements', () => capture.frames.filter(wanted).length >= 3);
+    const { sent, received } = await other.stop();
+    expect(sent - received).toBeLessThanOrEqual(1);
+    const frames = await capture.stop();
+    expect(frames.filter(wanted)).toHaveLength(3);
+    expect(frames.filter(isAnnouncement(FLOATING.b, HOST_MAC.node1))).toEqual([]);
+  });
+
+  test('one whose guest moves to another host is there, and announced from there', async () => {
+    const capture = await up.site.lab.captureWire(WIRE, 'arp');
+    const ports = NORTH_SOUTH.ports.map((port) => (port.id === 'c' ? { ...port, host: 'node1' } : port));
+    await up.guest('c').unplug();
+    await up.change({ ports });
+    await up.guest('c').plug(up.site.lab.host('node1'));
+    await up.namespaceOf('c').ip(['route add default via 20.0.0.1']);
+    await eventually('the world reaches it', async () => {
+      const { received } = await up.outside.ping(FLOATING.c, { count: 1, waitMs: 500 });
+      return received === 1;
+    });
+    const wanted = isAnnouncement(FLOATING.c, HOST_MAC.node1);
+    await eventually('three announcements', () => capture.frames.filter(wanted).length >= 3);
+    const asked = await up.outside.provider.runAny(['arping', '-c', '1', '-w', '2', '-I', 'eth0', FLOATING.c]);
+    expect(asked.stdout.toLowerCase()).toContain(`[${HOST_MAC.node1}]`);
+    expect(asked.stdout).toMatch(/Received 1 response/);
+    await capture.stop();
+  });
+});
+
+async function flowModsOf(up: NorthSouth): Promise<{ flowMods: number }> {
+  const status = await up.site.heddle.status();
+  let flowMods = 0;
+  for (const host of status.hosts) {
+    for (const bridge of host.bridges) {
+      for (const count of Object.values(bridge.flowMods ?? {})) if (typeof count === 'number') flowMods += count;
+    }
+  }
+  return { flowMods };
+}

@@ -149,12 +149,15 @@ export class BridgeLedger implements BridgeBook {
     const flows = this.#flows.takeChange();
     const groups = this.#groups.takeChange();
     const meters = this.#meters.takeChange();
-    const isChanged = [flows, groups, meters].some(({ put, remove }) => put.length > 0 || remove.length > 0);
-    if (!isChanged) return undefined;
+    const isChanged = [groups, meters].some(({ put, remove }) => put.length > 0 || remove.length > 0);
+    if (!isChanged && flows.isEmpty) return undefined;
     return {
       host: this.host,
       bridge: this.bridge,
-      ...flows,
+      get put() {
+        return flows.put;
+      },
+      remove: flows.remove,
       ...(groups.put.length > 0 && { putGroups: groups.put }),
       ...(groups.remove.length > 0 && { removeGroups: groups.remove }),
       ...(meters.put.length > 0 && { putMeters: meters.put }),

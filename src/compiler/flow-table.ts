@@ -35,6 +35,46 @@ const STOOD = 2;
 const CONTENT: ClaimKind<DesiredFlow>['contentOf'] = ({ flow }) =>
   JSON.stringify(flow.actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 
+/** What one pass changed. */
+export class FlowChange implements ClaimChange<DesiredFlow> {
+  readonly remove: readonly DesiredFlow[];
+  readonly #slab: FlowSlab;
+  #ids: readonly number[];
+  /** By id: flows that have left the slab since. */
+  readonly #kept = new Map<number, DesiredFlow>();
+  #put: readonly DesiredFlow[] | undefined;
+
+  /** For FlowTable. `put`: ids. */
+  constructor(slab: FlowSlab, put: readonly number[], remove: readonly DesiredFlow[]) {
+    this.#slab = slab;
+    this.#ids = put;
+    this.remove = remove;
+  }
+
+  get isEmpty(): boolean {
+    return this.#ids.length === 0 && this.#put === undefined && this.remove.length === 0;
+  }
+
+  get isRead(): boolean {
+    return this.#put !== undefined;
+  }
+
+  get put(): readonly DesiredFlow[] {
+    if (this.#put === undefined) {
+      this.#put = this.#ids.map((id) => this.#kept.get(id) ?? this.#slab.desired(id));
+      this.#ids = [];
+      this.#kept.clear();
+    }
+    return this.#put;
+  }
+
+  /** A flow is about to leave the slab. */
+  keep(id: number): void {
+    // Whether it is one of this change's is not asked: that would cost as much as to keep it.
+    if (!this.#kept.has(id)) this.#kept.set(id, this.#slab.desired(id));
+  }
+}
+
 export class FlowTable {
   readonly #slab = new FlowSlab();
   #states = new Uint8Array(16);
@@ -45,6 +85,7 @@ export class FlowTable {
   #went: number[] = [];
   #released: number[] = [];
   #isTouched = false;
+  #unread: WeakRef<FlowChange>[] = [];
 
   get size(): number {
     return this.#size;
@@ -123,8 +164,8 @@ export class FlowTable {
     if (rivals.length === 1) this.#rivals.delete(first);
   }
 
-  /** What changed since this was last asked. */
-  takeChange(): ClaimChange<DesiredFlow> {
+  /** What changed since this was last asked. What stands is made values when somebody looks at it: at first that is all. */
+  takeChange(): FlowChange {
     const slab = this.#slab;
     const remove: number[] = [];
     for (const id of this.#went) {
@@ -143,8 +184,13 @@ export class FlowTable {
       this.#states[id] = state | STOOD;
       put.push(id);
     }
-    const change = { put: put.map((id) => slab.desired(id)), remove: remove.map((id) => slab.desired(id)) };
-    for (const id of this.#released) slab.free(id);
+    const change = new FlowChange(
+      slab,
+      put,
+      remove.map((id) => slab.desired(id)),
+    );
+    this.#freeReleased();
+    if (put.length > 0) this.#unread.push(new WeakRef(change));
     this.#came = [];
     this.#went = [];
     this.#released = [];
@@ -170,6 +216,16 @@ export class FlowTable {
     this.#slab.replace(standing, next);
     this.#fall(standing);
     this.#stand(next);
+  }
+
+  /** Earlier changes that somebody still holds may speak of them. */
+  #freeReleased(): void {
+    this.#unread = this.#unread.filter((reference) => reference.deref()?.isRead === false);
+    const unread = this.#unread.flatMap((reference) => reference.deref() ?? []);
+    for (const id of this.#released) {
+      for (const change of unread) change.keep(id);
+      this.#slab.free(id);
+    }
   }
 
   #stand(id: number): void {

@@ -166,9 +166,9 @@ export class RouterOwners {
     const { profile, localVlan } = there;
     const gateways = this.#gatewaysOf(view, name, port);
     const isRouted = view.read(this.#world.site.routedNetworks.at(pairKey(name, port.networkId))) === true;
-    if (gateways.length === 0 && !isRouted) return NOTHING;
     const receiver = { object: `port ${portId}`, macAddress: port.macAddress, ofport };
     const entity = { ...receiver, localVlan };
+    // Also where its own network has no router: the rows that a tag would meet are those of other networks.
     const desired = flows(profile, entity, routerIn.guestVlan);
     if (isRouted) {
       desired.push(...flows(profile, entity, routerIn.toRouter, routerOut.deliverHere));

@@ -49,7 +49,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     id: 'guest-vlan',
     neutron:
       "a guest's tagged frame meets the rows of table 60 that match local VLANs: a guest reaches those of other networks",
-    heddle: 'an additional row in table 60 (priority 25) for each guest whose network has a router',
+    heddle: 'an additional row in table 60 (priority 25) for each guest, on hosts that may route',
     why: 'Networks without a common router never reach each other, whatever a guest sends.',
     additionalRules: ['guest-vlan'],
   },

@@ -12,7 +12,7 @@ import { inNetwork, RECEIVER_HOLES, setNetwork, setRouter } from './router-regis
 
 const { rules } = brInt;
 
-/** A guest's port in a network that has a router. */
+/** A guest's port on a host that may route. */
 export interface RoutedGuest extends Entity {
   readonly ofport: number;
   readonly localVlan: number;

@@ -29,6 +29,7 @@ export class Routers {
   #topology: Topology | undefined;
   #model: RouterModel | undefined;
   #networkIds: readonly string[] = [];
+  #warnings: readonly string[] = [];
   /** By host: what was plugged in when the model was last made. */
   #plugged = new Map<string, PluggedPorts extends ReadonlyMap<string, infer Ports> ? Ports : never>();
 
@@ -94,6 +95,7 @@ export class Routers {
     if (isNewTopology) {
       this.#networkIds = [...topology.networks.keys()];
       this.#topology = topology;
+      this.#logWarnings();
     }
     this.#outside.refresh(topology);
     if (!isStale) return;
@@ -104,6 +106,15 @@ export class Routers {
   close(): void {
     this.#shell.close();
     this.#outside.close();
+  }
+
+  /** Each once, for as long as the file asks for it. */
+  #logWarnings(): void {
+    const warnings = this.#options.compiler.warnings();
+    for (const warning of warnings) {
+      if (!this.#warnings.includes(warning)) this.#options.limitedLog.warn(`routers ${warning}`, {}, warning);
+    }
+    this.#warnings = warnings;
   }
 
   #integration(host: string) {

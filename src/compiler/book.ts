@@ -10,6 +10,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type ClaimKind, ClaimTable } from './claims.ts';
 import { type FlowIdentity, FlowTable } from './flow-table.ts';
+import { Shared } from './shared.ts';
 
 export { flowKey } from '../flow/match.ts';
 export type { DesiredFlow, DesiredGroup, DesiredMeter, Origin } from '../pipeline/origin.ts';
@@ -77,13 +78,15 @@ function contentText(content: unknown): string {
 export class BridgeLedger implements BridgeBook {
   readonly host: string;
   readonly bridge: string;
-  readonly #flows = new FlowTable();
+  readonly #flows: FlowTable;
   readonly #groups = new ClaimTable<number, DesiredGroup>(GROUPS);
   readonly #meters = new ClaimTable<number, DesiredMeter>(METERS);
 
-  constructor(host: string, bridge: string) {
+  /** `shared`: that of all bridges of a compiler. */
+  constructor(host: string, bridge: string, shared: Shared = new Shared()) {
     this.host = host;
     this.bridge = bridge;
+    this.#flows = new FlowTable(shared);
   }
 
   get size(): number {

@@ -12,6 +12,7 @@ import { invariant } from '../lib/errors.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
+import { Shared } from './shared.ts';
 
 /** Flows of one bridge, and the groups and meters that they name. */
 export interface Placement {
@@ -72,6 +73,7 @@ export interface PassResult {
 }
 
 export class Engine {
+  readonly #shared = new Shared();
   readonly #ledgers = new Map<string, BridgeLedger>();
   readonly #root: Owner;
   #stale: Stale[] = [];
@@ -118,7 +120,7 @@ export class Engine {
     const key = pairKey(host, bridge);
     let ledger = this.#ledgers.get(key);
     if (ledger === undefined) {
-      ledger = new BridgeLedger(host, bridge);
+      ledger = new BridgeLedger(host, bridge, this.#shared);
       this.#ledgers.set(key, ledger);
     }
     return ledger;
@@ -356,8 +358,8 @@ interface RowsOptions {
 /** The flows of one owner on one bridge, element by element. */
 class Rows implements Follower, Stale {
   readonly #options: RowsOptions;
-  /** What each element's flows are released by. */
-  readonly #claims = new Map<string, number>();
+  /** By place of an element in the collection: what its flows are released by, and 1; 0: it has none. */
+  #claims = new Int32Array(0);
   #stale: Set<string> | undefined;
 
   constructor(options: RowsOptions) {
@@ -376,8 +378,8 @@ class Rows implements Follower, Stale {
   end(): void {
     this.#stale = undefined;
     this.#options.collection.unfollow(this);
-    for (const claims of this.#claims.values()) this.#options.ledger.releaseAll(claims);
-    this.#claims.clear();
+    for (const claims of this.#claims) if (claims !== 0) this.#options.ledger.releaseAll(claims - 1);
+    this.#claims = new Int32Array(0);
   }
 
   added(element: string): void {
@@ -394,7 +396,7 @@ class Rows implements Follower, Stale {
 
   removed(element: string): void {
     this.#stale?.delete(element);
-    this.#release(element);
+    this.#release(this.#options.collection.placeOf(element));
   }
 
   renderIfStale(): number {
@@ -405,16 +407,26 @@ class Rows implements Follower, Stale {
   }
 
   #render(element: string): void {
-    this.#release(element);
-    const flows = this.#options.flowsOf(element);
-    if (flows.length > 0) this.#claims.set(element, this.#options.ledger.claimAll(flows));
+    const { collection, flowsOf, ledger } = this.#options;
+    const place = collection.placeOf(element);
+    this.#release(place);
+    const flows = flowsOf(element);
+    if (flows.length === 0) return;
+    if (place >= this.#claims.length) this.#grow(collection.placeCount);
+    this.#claims[place] = ledger.claimAll(flows) + 1;
   }
 
-  #release(element: string): void {
-    const claims = this.#claims.get(element);
-    if (claims === undefined) return;
-    this.#claims.delete(element);
-    this.#options.ledger.releaseAll(claims);
+  #release(place: number): void {
+    const claims = this.#claims[place] ?? 0;
+    if (claims === 0) return;
+    this.#claims[place] = 0;
+    this.#options.ledger.releaseAll(claims - 1);
+  }
+
+  #grow(length: number): void {
+    const claims = new Int32Array(length);
+    claims.set(this.#claims);
+    this.#claims = claims;
   }
 }
 

@@ -124,6 +124,10 @@ export interface Follower {
 export class Collection extends Readable {
   readonly #followers = new Set<Follower>();
   readonly #elements = new Set<string>();
+  /** From the first time that somebody asks for one. */
+  #places: Map<string, number> | undefined;
+  readonly #freePlaces: number[] = [];
+  #placeCount = 0;
   readonly #key: string;
   readonly #home: Map<string, Collection>;
 
@@ -156,7 +160,28 @@ export class Collection extends Readable {
   delete(element: string): void {
     if (!this.#elements.delete(element)) return;
     for (const follower of this.#followers) follower.removed(element);
+    const place = this.#places?.get(element);
+    if (place !== undefined) {
+      this.#places?.delete(element);
+      this.#freePlaces.push(place);
+    }
     this.invalidateReaders();
+  }
+
+  /** A small number that an element has for as long as it is there, and while its followers are told that it leaves. */
+  placeOf(element: string): number {
+    this.#places ??= new Map();
+    let place = this.#places.get(element);
+    if (place === undefined) {
+      place = this.#freePlaces.pop() ?? this.#placeCount++;
+      this.#places.set(element, place);
+    }
+    return place;
+  }
+
+  /** All places are below this. */
+  get placeCount(): number {
+    return Math.max(this.#placeCount, this.#elements.size);
   }
 
   /** What is known of an element has changed. Who reads the collection is not concerned. */

@@ -3,13 +3,14 @@
  * flow-table.ts, which says who wants them.
  *
  * A flow has a small number, its id, and under that id a place in each of some columns. A templated flow is its record in the
- * slab (openflow/template.ts) and its object's name; any other is kept as a value, with its bytes.
+ * slab (openflow/template.ts), its row and its object's name (shared.ts); any other is kept as a value, its bytes in the slab.
  */
 import { flowKey } from '../flow/match.ts';
 import { HeddleError, invariant } from '../lib/errors.ts';
 import type { Slab } from '../openflow/slab.ts';
 import { type EncodedFlow, encodeFlow, flowScratch, type TemplateValue, viewFlowMod } from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { Shared } from './shared.ts';
 import { TemplatedFlow, type TemplateRow } from './templates.ts';
 
 /** No flow. */
@@ -18,61 +19,83 @@ export const NO_FLOW = -1;
 const FIRST_LENGTH = 16;
 const FIRST_SIZE = 1024;
 const COOKIE_SIZE = 4;
+/** ofp_header.length (OpenFlow 1.3.5 §7.1). */
+const LENGTH_OFFSET = 2;
 
-/** A flow that is kept as a value. */
-interface PlainFlow {
-  readonly desired: DesiredFlow;
-  readonly encoded: EncodedFlow;
-}
+/** What stands in place of a row with flows that are kept as values. */
+const VALUE = 0;
 
 export class FlowSlab {
-  /** By id: the template, or the whole flow. */
-  #contents: (TemplateRow | PlainFlow | undefined)[] = [];
-  #objects: string[] = [];
+  readonly #shared: Shared;
+  #length = 0;
+  /** By id: the number of the row, or VALUE. */
+  #rows = new Uint32Array(FIRST_LENGTH);
+  #names = new Uint32Array(FIRST_LENGTH);
   #hashes = new Int32Array(FIRST_LENGTH);
   #offsets = new Uint32Array(FIRST_LENGTH);
   #chain = new Int32Array(FIRST_LENGTH);
+  /** Flows that are kept as values; and of those that no flow-mod can carry what they are found by. */
+  readonly #values = new Map<number, DesiredFlow>();
+  readonly #unwritable = new Map<number, EncodedFlow>();
   readonly #freeIds: number[] = [];
+  /** Records, and the flow-mods of values. */
   #bytes = new Uint8Array(FIRST_SIZE);
   #end = 0;
+  /** Offsets of what is free again, by size. */
+  readonly #free = new Map<number, number[]>();
   readonly #scratch = flowScratch();
-  /** Offsets of records that are free again, by their size. */
-  readonly #freeRecords = new Map<number, number[]>();
   /** Open addressing, linear probing: id + 1 of the flow, 0 where there is none. */
   #slots = new Int32Array(2 * FIRST_LENGTH);
   #indexed = 0;
 
+  constructor(shared: Shared) {
+    this.#shared = shared;
+  }
+
   /** Keep a flow; it is not found by its identity yet. Gives its id. */
   add(desired: DesiredFlow): number {
     const id = this.#freeIds.pop() ?? this.#newId();
-    if (desired instanceof TemplatedFlow) {
-      const { row, values, object, cookieLow } = desired;
-      const offset = this.#reserve(row.template.recordSize);
-      row.template.putRecord(this.#bytes, offset, cookieLow, values);
-      this.#contents[id] = row;
-      this.#objects[id] = object;
-      this.#offsets[id] = offset;
-      this.#hashes[id] = hashOf(row.template.fill(this.#bytes, offset));
-    } else {
-      const encoded = encodedOf(desired, this.#scratch);
-      this.#contents[id] = { desired, encoded };
-      this.#objects[id] = desired.origin.object;
-      this.#hashes[id] = hashOf(encoded);
-    }
+    if (desired instanceof TemplatedFlow) this.#addRecord(id, desired);
+    else this.#addValue(id, desired);
     return id;
+  }
+
+  #addRecord(id: number, { row, values, object, cookieLow }: TemplatedFlow): void {
+    const { template } = row;
+    const offset = this.#reserve(template.recordSize);
+    template.putRecord(this.#bytes, offset, cookieLow, values);
+    this.#rows[id] = this.#shared.rows.idOf(row);
+    this.#names[id] = this.#shared.names.hold(object);
+    this.#offsets[id] = offset;
+    this.#hashes[id] = hashOf(template.fill(this.#bytes, offset));
+  }
+
+  #addValue(id: number, desired: DesiredFlow): void {
+    this.#rows[id] = VALUE;
+    this.#values.set(id, desired);
+    const frame = frameOf(desired, this.#scratch);
+    if (frame === undefined) {
+      const unwritable = unwritableFlow(desired);
+      this.#unwritable.set(id, unwritable);
+      this.#hashes[id] = hashOf(unwritable);
+      return;
+    }
+    const offset = this.#reserve(frame.length);
+    this.#bytes.set(frame, offset);
+    this.#offsets[id] = offset;
+    this.#hashes[id] = hashOf(viewFlowMod(frame));
   }
 
   /** Forget a flow that is not found any more; its id will be another's. */
   free(id: number): void {
-    const content = this.#contentOf(id);
-    if ('template' in content) {
-      const size = content.template.recordSize;
-      const free = this.#freeRecords.get(size);
-      if (free === undefined) this.#freeRecords.set(size, [this.#offsets[id] as number]);
-      else free.push(this.#offsets[id] as number);
+    const row = this.#rowOf(id);
+    if (row !== undefined) {
+      this.#release(id, row.template.recordSize);
+      this.#shared.names.drop(this.#names[id] as number);
+    } else {
+      if (!this.#unwritable.delete(id)) this.#release(id, this.#frameSize(id));
+      this.#values.delete(id);
     }
-    this.#contents[id] = undefined;
-    this.#objects[id] = '';
     this.#freeIds.push(id);
   }
 
@@ -87,26 +110,33 @@ export class FlowSlab {
 
   /** The flow as a value; what it says stays true when the flow is freed. */
   desired(id: number): DesiredFlow {
-    const content = this.#contentOf(id);
-    if (!('template' in content)) return content.desired;
+    const row = this.#rowOf(id);
+    if (row === undefined) return this.#valueOf(id);
     const values: TemplateValue[] = [];
     const offset = this.#offsets[id] as number;
-    content.template.readRecord(this.#bytes, offset, values);
-    return new TemplatedFlow(content, values, this.#objects[id] ?? '', cookieAt(this.#bytes, offset));
+    row.template.readRecord(this.#bytes, offset, values);
+    const object = this.#shared.names.nameOf(this.#names[id] as number);
+    return new TemplatedFlow(row, values, object, cookieAt(this.#bytes, offset));
   }
 
-  /** The flow as bytes: right until another flow of this process is encoded. */
+  /** The flow as bytes: right until another flow of this process is encoded, or kept. */
   encoded(id: number): EncodedFlow {
-    const content = this.#contentOf(id);
-    return 'template' in content ? content.template.fill(this.#bytes, this.#offsets[id] as number) : content.encoded;
+    const offset = this.#offsets[id] as number;
+    const row = this.#rowOf(id);
+    if (row !== undefined) return row.template.fill(this.#bytes, offset);
+    return this.#unwritable.get(id) ?? viewFlowMod(this.#bytes.subarray(offset, offset + this.#frameSize(id)));
   }
 
   /** Equal in all that the switch sees, the cookie included. */
   isSame(left: number, right: number): boolean {
-    const [one, other] = [this.#contentOf(left), this.#contentOf(right)];
-    if (one !== other) return sameBytes(this.encoded(left).frame.slice(), this.encoded(right).frame);
-    if (!('template' in one)) return true;
-    return this.#sameRecords(one.template.recordSize, this.#offsets[left] as number, this.#offsets[right] as number);
+    const row = this.#rows[left];
+    if (row === VALUE || row !== this.#rows[right]) {
+      return sameBytes(this.encoded(left).frame.slice(), this.encoded(right).frame);
+    }
+    const [one, other] = [this.#offsets[left] as number, this.#offsets[right] as number];
+    const size = this.#rowOf(left)?.template.recordSize ?? 0;
+    for (let byte = 0; byte < size; byte++) if (this.#bytes[one + byte] !== this.#bytes[other + byte]) return false;
+    return true;
   }
 
   /** Equal in table, priority and match. */
@@ -178,31 +208,36 @@ export class FlowSlab {
     return encoded.table === table && encoded.priority === priority && sameBytes(encoded.matchBytes, matchBytes);
   }
 
-  #contentOf(id: number): TemplateRow | PlainFlow {
-    const content = this.#contents[id];
-    invariant(content !== undefined, 'A flow that was freed.', { id });
-    return content;
+  #rowOf(id: number): TemplateRow | undefined {
+    return this.#shared.rows.rowOf(this.#rows[id] as number);
+  }
+
+  #valueOf(id: number): DesiredFlow {
+    const value = this.#values.get(id);
+    invariant(value !== undefined, 'A flow that was freed.', { id });
+    return value;
+  }
+
+  #frameSize(id: number): number {
+    const offset = (this.#offsets[id] as number) + LENGTH_OFFSET;
+    return ((this.#bytes[offset] as number) << 8) | (this.#bytes[offset + 1] as number);
   }
 
   #newId(): number {
-    const id = this.#contents.length;
-    this.#contents.push(undefined);
-    this.#objects.push('');
+    const id = this.#length;
+    this.#length += 1;
     if (id < this.#hashes.length) return id;
-    const hashes = new Int32Array(2 * id);
-    hashes.set(this.#hashes);
-    this.#hashes = hashes;
-    const offsets = new Uint32Array(2 * id);
-    offsets.set(this.#offsets);
-    this.#offsets = offsets;
-    const chain = new Int32Array(2 * id);
-    chain.set(this.#chain);
-    this.#chain = chain;
+    const length = Math.ceil(1.5 * id);
+    this.#rows = grown(this.#rows, new Uint32Array(length));
+    this.#names = grown(this.#names, new Uint32Array(length));
+    this.#hashes = grown(this.#hashes, new Int32Array(length));
+    this.#offsets = grown(this.#offsets, new Uint32Array(length));
+    this.#chain = grown(this.#chain, new Int32Array(length));
     return id;
   }
 
   #reserve(size: number): number {
-    const free = this.#freeRecords.get(size)?.pop();
+    const free = this.#free.get(size)?.pop();
     if (free !== undefined) return free;
     const offset = this.#end;
     this.#end += size;
@@ -214,10 +249,11 @@ export class FlowSlab {
     return offset;
   }
 
-  #sameRecords(size: number, left: number, right: number): boolean {
-    const bytes = this.#bytes;
-    for (let byte = 0; byte < size; byte++) if (bytes[left + byte] !== bytes[right + byte]) return false;
-    return true;
+  #release(id: number, size: number): void {
+    const offset = this.#offsets[id] as number;
+    const free = this.#free.get(size);
+    if (free === undefined) this.#free.set(size, [offset]);
+    else free.push(offset);
   }
 
   #slotOf(id: number): number {
@@ -244,16 +280,31 @@ export class FlowSlab {
   }
 }
 
-/** What no flow-mod can carry is kept all the same, under its text: the switch side says that it cannot be sent. */
-function encodedOf(desired: DesiredFlow, scratch: Slab): EncodedFlow {
+function grown<Column extends Uint32Array | Int32Array>(before: Column, after: Column): Column {
+  after.set(before);
+  return after;
+}
+
+function frameOf(desired: DesiredFlow, scratch: Slab): Uint8Array | undefined {
   try {
-    return viewFlowMod(encodeFlow(desired.flow, scratch));
+    return encodeFlow(desired.flow, scratch);
   } catch (error) {
-    if (!(error instanceof HeddleError)) throw error;
-    const { table, priority } = desired.flow;
-    const matchBytes = Buffer.from(flowKey(desired.flow), 'latin1');
-    return { table, priority, frame: matchBytes, matchBytes, instructionBytes: new Uint8Array(0) };
+    if (error instanceof HeddleError) return undefined;
+    throw error;
   }
+}
+
+/** What no flow-mod can carry is kept all the same, under its text: the switch side says that it cannot be sent. */
+function unwritableFlow(desired: DesiredFlow): EncodedFlow {
+  const { table, priority } = desired.flow;
+  const frame = Buffer.from(JSON.stringify([desired.flow, desired.origin], asText), 'utf8');
+  return { table, priority, frame, matchBytes: Buffer.from(flowKey(desired.flow)), instructionBytes: EMPTY };
+}
+
+const EMPTY = new Uint8Array(0);
+
+function asText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value;
 }
 
 function cookieAt(bytes: Uint8Array, offset: number): number {

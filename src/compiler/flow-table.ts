@@ -12,6 +12,7 @@ import { WireError } from '../openflow/wire-error.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from './claims.ts';
 import { FlowSlab, NO_FLOW } from './flow-slab.ts';
+import type { Shared } from './shared.ts';
 
 /** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
 export type FlowIdentity = Pick<Flow, 'table' | 'priority' | 'match'>;
@@ -76,7 +77,7 @@ export class FlowChange implements ClaimChange<DesiredFlow> {
 }
 
 export class FlowTable {
-  readonly #slab = new FlowSlab();
+  readonly #slab: FlowSlab;
   #states = new Uint8Array(16);
   #size = 0;
   /** All claims of the identities that more than one claim stands for, in the fixed order; by each of them. */
@@ -86,6 +87,10 @@ export class FlowTable {
   #released: number[] = [];
   #isTouched = false;
   #unread: WeakRef<FlowChange>[] = [];
+
+  constructor(shared: Shared) {
+    this.#slab = new FlowSlab(shared);
+  }
 
   get size(): number {
     return this.#size;

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FlowTable } from '../../src/compiler/flow-table.ts';
+import { Shared } from '../../src/compiler/shared.ts';
 import { Templates } from '../../src/compiler/templates.ts';
 import { formatFlow } from '../../src/flow/format.ts';
 import { flowKey } from '../../src/flow/match.ts';
@@ -69,7 +70,7 @@ const commands = fc.array(
 test('any claims and releases', () => {
   fc.assert(
     fc.property(commands, (steps) => {
-      const table = new FlowTable();
+      const table = new FlowTable(new Shared());
       const claims: { id: number; desired: DesiredFlow }[] = [];
       let before = new Map<string, string>();
       const later: (() => void)[] = [];
@@ -109,7 +110,7 @@ test('any claims and releases', () => {
 });
 
 test('flows that no message can carry are kept, told apart and found in the list', () => {
-  const table = new FlowTable();
+  const table = new FlowTable(new Shared());
   const unwritable = (vlan: number): DesiredFlow => ({
     flow: { table: 0, priority: 1, match: { vlanTci: { value: vlan, mask: 0x2001 } }, actions: [], cookie: 1n },
     origin: { rule: 'r', object: 'o' },

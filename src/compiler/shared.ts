@@ -1,0 +1,68 @@
+/**
+ * What the flows of all bridges have in common, by number: the names of objects, and rows of templates. Serves flow-slab.ts, of which
+ * there is one for each bridge: a port that a thousand bridges speak of is named once.
+ */
+import { invariant } from '../lib/errors.ts';
+import type { TemplateRow } from './templates.ts';
+
+/** Names, each for as long as somebody holds it. */
+export class SharedNames {
+  readonly #ids = new Map<string, number>();
+  readonly #names: string[] = [];
+  readonly #holders: number[] = [];
+  readonly #freeIds: number[] = [];
+
+  /** Gives the name's number. */
+  hold(name: string): number {
+    const known = this.#ids.get(name);
+    if (known !== undefined) {
+      this.#holders[known] = (this.#holders[known] ?? 0) + 1;
+      return known;
+    }
+    const id = this.#freeIds.pop() ?? this.#names.length;
+    this.#ids.set(name, id);
+    this.#names[id] = name;
+    this.#holders[id] = 1;
+    return id;
+  }
+
+  /** One of those who held it no longer does. */
+  drop(id: number): void {
+    const holders = (this.#holders[id] ?? 0) - 1;
+    this.#holders[id] = holders;
+    if (holders > 0) return;
+    this.#ids.delete(this.nameOf(id));
+    this.#names[id] = '';
+    this.#freeIds.push(id);
+  }
+
+  nameOf(id: number): string {
+    const name = this.#names[id];
+    invariant(name !== undefined, 'A name that nobody holds.', { id });
+    return name;
+  }
+}
+
+/** Rows of templates. There are as many as shapes, and they stay. Numbers begin with 1. */
+export class SharedRows {
+  readonly #ids = new Map<TemplateRow, number>();
+  readonly #rows: TemplateRow[] = [];
+
+  idOf(row: TemplateRow): number {
+    const known = this.#ids.get(row);
+    if (known !== undefined) return known;
+    this.#rows.push(row);
+    this.#ids.set(row, this.#rows.length);
+    return this.#rows.length;
+  }
+
+  rowOf(id: number): TemplateRow | undefined {
+    return this.#rows[id - 1];
+  }
+}
+
+/** Both. */
+export class Shared {
+  readonly names = new SharedNames();
+  readonly rows = new SharedRows();
+}

@@ -77,7 +77,7 @@ export class Compiler {
 
   /** What of the topology is not done, or not done wholly, for people to read. */
   warnings(): readonly string[] {
-    return this.site.routing.warnings;
+    return [...this.site.routing.warnings, ...this.site.gateways.model.warnings];
   }
 
   /** What the registers of a packet that a host's br-int sent up say. Absent: nothing, or of what is gone. */

@@ -121,6 +121,7 @@ export class GatewayOwners {
       ...flows(profile, address, outside.arpFromOutside),
       ...flows(profile, { ...entity, ...mtu }, nat.toFloatingIp, nat.fromFloatingIp),
       ...(isAtPort ? flows(profile, { object: `router ${router.id}`, ...part }, nat.answers) : []),
+      ...(isAtPort ? [] : flows(profile, { ...entity, gatewayIps: ipv4Of(router) }, nat.floatingToGateway)),
       ...(isAtPort ? flows(profile, floatingRouteOf(entity, floating, { inside, network }), nat.floatingRoute) : []),
     ]);
   });
@@ -284,6 +285,9 @@ export class GatewayOwners {
     return onInt(host, profile, desired);
   }
 }
+
+const ipv4Of = ({ outside: way }: GatewayRouter): readonly number[] =>
+  (way?.addresses ?? []).filter((ip) => typeof ip === 'number');
 
 function wireOf({ network, localVlan, ofport }: Wired) {
   const { segmentationId } = network;

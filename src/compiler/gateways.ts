@@ -62,9 +62,16 @@ export interface GatewayModel {
   readonly floatingIps: ReadonlyMap<string, BoundFloatingIp>;
   /** Router ids by the key of their part on gateway hosts. */
   readonly idsByKey: ReadonlyMap<number, string>;
+  /** What cannot be done, for people to read. */
+  readonly warnings: readonly string[];
 }
 
-export const NO_GATEWAYS: GatewayModel = { routers: new Map(), floatingIps: new Map(), idsByKey: new Map() };
+export const NO_GATEWAYS: GatewayModel = {
+  routers: new Map(),
+  floatingIps: new Map(),
+  idsByKey: new Map(),
+  warnings: [],
+};
 
 export function buildGateways(topology: Topology, routing: RoutingModel): GatewayModel {
   const routers = new Map<string, GatewayRouter>();
@@ -83,7 +90,14 @@ export function buildGateways(topology: Topology, routing: RoutingModel): Gatewa
     const bound = boundFloatingIp(id, topology, routers);
     if (bound !== undefined) floatingIps.set(id, bound);
   }
-  return { routers, floatingIps, idsByKey };
+  return { routers, floatingIps, idsByKey, warnings: [...routers.values()].flatMap(homeless) };
+}
+
+function homeless({ id, hosts, outside, isDistributed }: GatewayRouter): readonly string[] {
+  if (hosts.length > 0) return [];
+  const what = isDistributed ? 'guests without a floating IP do not get out by it' : 'nothing is routed';
+  const wire = outside === undefined ? '' : ` and a bridge mapping for network ${outside.networkId}`;
+  return [`router ${id} has no gateway host, so that ${what}: no host has agent_mode dvr_snat${wire}`];
 }
 
 function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {

@@ -105,7 +105,7 @@ export function buildRouting(topology: Topology): RoutingModel {
     routers.set(id, routed);
     for (const gateway of gatewaysOf(router)) append(gateways, gateway.subnetId, gateway);
   }
-  const warnings = [...centralised(topology), ...ambiguous(topology, gateways)];
+  const warnings = ambiguous(topology, gateways);
   const idsByKey = new Map([...keys].map(([id, key]) => [key, id]));
   return { routers, idsByKey, gateways, pluggedPorts, pluggedInterfaces, warnings };
 }
@@ -187,14 +187,6 @@ function* pluggedPortsOf(router: Router): Generator<readonly [string, PluggedPor
   for (const port of router.snatPorts) if (port.portId !== undefined) yield [port.portId, describe(port, 'sg')];
   if (gateway?.portId === undefined) return;
   yield [gateway.portId, { routerId, networkId: gateway.networkId, macAddress: gateway.macAddress, kind: 'qg' }];
-}
-
-function centralised({ routers }: Topology): readonly string[] {
-  return [...routers.values()].flatMap(({ id, distributed, dataplane }) =>
-    distributed || dataplane === 'namespace'
-      ? []
-      : [`router ${id} is not distributed: no host routes for it yet; set distributed: true`],
-  );
 }
 
 /** Frames between hosts say which host routed them, and not which router. */

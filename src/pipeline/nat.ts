@@ -205,3 +205,36 @@ export const floatingRoute = rules(
     ];
   },
 );
+
+/** A floating IP that its router's gateway serves. */
+export interface FloatingOnGateway extends Entity {
+  readonly routerKey: number;
+  readonly fixedIp: number;
+  /** Local VLAN of the external network. */
+  readonly localVlan: number;
+  /** The gateway's own, on the external network. */
+  readonly gatewayIps: readonly number[];
+}
+
+/** Above what is said of the gateway's own addresses. */
+const ROUND_PRIORITY = 2003;
+
+export const floatingToGateway = rules(
+  'floating-to-gateway',
+  {
+    cases: {
+      ROUTER_ROUTE:
+        "From an address with a floating IP, to its gateway's own: it may answer a guest that came by there, so it goes round by the outside.",
+    },
+  },
+  ({ routerKey, fixedIp: ipv4Src, localVlan, gatewayIps }: FloatingOnGateway, table) =>
+    gatewayIps.map((ipv4Dst) =>
+      table.ROUTER_ROUTE(
+        ROUND_PRIORITY,
+        ipv4({ ...atRouter(routerKey), ipv4Src, ipv4Dst }),
+        setNetwork(localVlan),
+        NEXT_HOP_IS_DESTINATION.ipv4,
+        goto('ROUTER_NEIGHBOUR'),
+      ),
+    ),
+);

@@ -73,6 +73,11 @@ export interface UdpFrame extends Ethernet {
   readonly destinationIp: string;
   readonly destinationPort?: number;
   readonly payload?: Buffer | string;
+  /** Of IPv4: whole words, 40 bytes at most. */
+  readonly ipOptions?: Buffer;
+  /** The 16 bits of flags and fragment offset (RFC 791). Default: 0. */
+  readonly fragment?: number;
+  readonly ttl?: number;
 }
 
 /** UDP over IPv4, port 7777 unless given, without a UDP checksum (RFC 768 allows it). */
@@ -80,10 +85,24 @@ export function udpFrame(udp: UdpFrame): Buffer {
   const payload = Buffer.from(udp.payload ?? 'heddle');
   const length = 8 + payload.length;
   const datagram = Buffer.concat([u16(7777), u16(udp.destinationPort ?? 7777), u16(length), u16(0), payload]);
-  const before = Buffer.concat([Buffer.from([0x45, 0]), u16(20 + length), Buffer.from([0, 1, 0, 0, 64, UDP])]);
-  const addresses = Buffer.concat([ipv4(udp.sourceIp), ipv4(udp.destinationIp)]);
+  const { ipOptions = Buffer.alloc(0), fragment = 0, ttl = 64 } = udp;
+  const headerSize = 20 + ipOptions.length;
+  const start = Buffer.concat([Buffer.from([0x40 + headerSize / 4, 0]), u16(headerSize + length), u16(1)]);
+  const before = Buffer.concat([start, u16(fragment), Buffer.from([ttl, UDP])]);
+  const addresses = Buffer.concat([ipv4(udp.sourceIp), ipv4(udp.destinationIp), ipOptions]);
   const sum = checksum(Buffer.concat([before, u16(0), addresses]));
   return ethernet(udp, ETHERTYPE.ipv4, Buffer.concat([before, u16(sum), addresses, datagram]));
+}
+
+/** UDP over IPv6, port 7777, with a checksum that nobody on the way looks at. */
+export function udp6Frame({
+  sourceIp,
+  destinationIp,
+  ...macs
+}: Ethernet & Pick<UdpFrame, 'sourceIp' | 'destinationIp'>): Buffer {
+  const datagram = Buffer.concat([u16(7777), u16(7777), u16(8 + 6), u16(1), Buffer.from('heddle')]);
+  const header = Buffer.concat([Buffer.from([0x60, 0, 0, 0]), u16(datagram.length), Buffer.from([UDP, 64])]);
+  return ethernet(macs, ETHERTYPE.ipv6, Buffer.concat([header, ipv6(sourceIp), ipv6(destinationIp), datagram]));
 }
 
 export interface NeighbourAdvertisement extends Ethernet {

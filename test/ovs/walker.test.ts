@@ -52,6 +52,7 @@ describe('random flows', () => {
           copies += walked.copies.length;
         }
       }),
+      // Not made smaller on failure: each try is a process for every packet, and the account says what happened.
       { numRuns: 30, endOnFailure: true },
     );
     expect(copies).toBeGreaterThan(200);

@@ -66,8 +66,17 @@ function addressesOf(topology: Topology): Addresses {
   };
 }
 
-/** A frame of a port's guest. */
-export function guestFrame(topology: Topology, port: Port): fc.Arbitrary<Frame> {
+/** What a guest chooses from: its own addresses mostly, and whomever it may want to speak to. */
+interface Choices {
+  readonly mac: fc.Arbitrary<number>;
+  readonly ip4: fc.Arbitrary<number>;
+  readonly ip6: fc.Arbitrary<bigint>;
+  readonly toMac: fc.Arbitrary<number>;
+  readonly toIp4: fc.Arbitrary<number>;
+  readonly toIp6: fc.Arbitrary<bigint>;
+}
+
+function choicesOf(topology: Topology, port: Port): Choices {
   const { macs, ipv4, ipv6 } = addressesOf(topology);
   const own4 = port.fixedIps.flatMap(({ ipAddress }) => (typeof ipAddress === 'number' ? [ipAddress] : []));
   const own6 = port.fixedIps.flatMap(({ ipAddress }) => (typeof ipAddress === 'bigint' ? [ipAddress] : []));
@@ -75,77 +84,80 @@ export function guestFrame(topology: Topology, port: Port): fc.Arbitrary<Frame> 
     own.length === 0
       ? fc.constantFrom(...any)
       : fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...own) }, { weight: 1, arbitrary: fc.constantFrom(...any) });
-  const mac = mostly([port.macAddress], macs);
-  const ip4 = mostly(own4, ipv4);
-  const ip6 = mostly([...own6, linkLocalOf(port.macAddress)], ipv6);
   const gateways = [...topology.routers.values()]
     .flatMap(({ interfaces }) => interfaces)
     .flatMap(({ networkId, macAddress }) => (networkId === port.networkId ? macAddress : []));
   const peers = [...topology.ports.values()].flatMap((one) => (one.networkId === port.networkId ? one.macAddress : []));
-  const to = fc.oneof(
-    { weight: 6, arbitrary: fc.constantFrom(...(gateways.length > 0 ? gateways : macs)) },
-    { weight: 3, arbitrary: fc.constantFrom(...peers) },
-    { weight: 2, arbitrary: fc.constantFrom(...macs) },
-    { weight: 1, arbitrary: fc.constantFrom(BROADCAST_MAC, multicastMac(ALL_NODES)) },
-  );
-  const ttl = fc.constantFrom(64, 64, 64, 64, 64, 1);
-  const any4 = fc.constantFrom(...ipv4);
-  const any6 = fc.constantFrom(...ipv6);
+  return {
+    mac: mostly([port.macAddress], macs),
+    ip4: mostly(own4, ipv4),
+    ip6: mostly([...own6, linkLocalOf(port.macAddress)], ipv6),
+    toMac: fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom(...(gateways.length > 0 ? gateways : macs)) },
+      { weight: 3, arbitrary: fc.constantFrom(...peers) },
+      { weight: 2, arbitrary: fc.constantFrom(...macs) },
+      { weight: 1, arbitrary: fc.constantFrom(BROADCAST_MAC, multicastMac(ALL_NODES)) },
+    ),
+    toIp4: fc.constantFrom(...ipv4),
+    toIp6: fc.constantFrom(...ipv6),
+  };
+}
 
-  const packet4 = fc
-    .record({ source: mac, destination: to, from: ip4, whither: any4, ttl, kind: fc.nat(TRANSPORTS.length) })
-    .map(({ source, destination, from, whither, ttl: left, kind }): Frame => {
+const ttl = fc.constantFrom(64, 64, 64, 64, 64, 1);
+/** One beyond the end of TRANSPORTS: an echo request. */
+const kind = fc.nat(TRANSPORTS.length);
+
+function ipv4Frame({ mac, toMac, ip4, toIp4 }: Choices): fc.Arbitrary<Frame> {
+  const macs = fc.record({ source: mac, destination: toMac });
+  return fc
+    .record({ macs, source: ip4, destination: toIp4, ttl, kind })
+    .map(({ macs: of, source, destination, ttl: left, kind: index }) => {
       const echo: Transport = { kind: 'icmpv4', type: ECHO.icmpv4, code: 0, rest: 1, data };
       const fragment = { identification: 1, dontFragment: true, moreFragments: false, fragmentOffset: 0 };
       const header = { tos: 0, ...fragment, ttl: left, options: new Uint8Array() };
-      const payload = {
-        kind: 'ipv4',
-        source: from,
-        destination: whither,
-        ...header,
-        payload: TRANSPORTS[kind] ?? echo,
-      } as const;
-      return { source, destination, vlans: [], payload };
+      const payload = { kind: 'ipv4', source, destination, ...header, payload: TRANSPORTS[index] ?? echo } as const;
+      return { ...of, vlans: [], payload };
     });
-  const packet6 = fc
-    .record({ source: mac, destination: to, from: ip6, whither: any6, ttl, kind: fc.nat(TRANSPORTS.length) })
-    .map(({ source, destination, from, whither, ttl: hopLimit, kind }): Frame => {
+}
+
+function ipv6Frame({ mac, toMac, ip6, toIp6 }: Choices): fc.Arbitrary<Frame> {
+  const macs = fc.record({ source: mac, destination: toMac });
+  return fc
+    .record({ macs, source: ip6, destination: toIp6, ttl, kind })
+    .map(({ macs: of, source, destination, ttl: hopLimit, kind: index }) => {
       const echo: Transport = { kind: 'icmpv6', type: ECHO.icmpv6, code: 0, rest: 1, data };
       const header = { trafficClass: 0, flowLabel: 0, hopLimit, extensions: [] };
-      const payload = {
-        kind: 'ipv6',
-        source: from,
-        destination: whither,
-        ...header,
-        payload: TRANSPORTS[kind] ?? echo,
-      } as const;
-      return { source, destination, vlans: [], payload };
+      const payload = { kind: 'ipv6', source, destination, ...header, payload: TRANSPORTS[index] ?? echo } as const;
+      return { ...of, vlans: [], payload };
     });
-  const question4 = fc.record({ senderMac: mac, senderIp: ip4, targetIp: any4 });
-  const question6 = fc.record({ senderMac: mac, senderIp: ip6, targetIp: any6 });
-  const neighbours = fc.oneof(
-    question4.map(arpRequest),
+}
+
+/** ARP and neighbour discovery. */
+function neighbourFrame({ mac, ip4, ip6, toIp4, toIp6 }: Choices): fc.Arbitrary<Frame> {
+  const groupMac = multicastMac(ALL_ROUTERS);
+  return fc.oneof(
+    fc.record({ senderMac: mac, senderIp: ip4, targetIp: toIp4 }).map(arpRequest),
     fc.record({ mac, ip: ip4, as: fc.constantFrom('request' as const, 'reply' as const) }).map(gratuitousArp),
-    question6.map(neighborSolicitation),
+    fc.record({ senderMac: mac, senderIp: ip6, targetIp: toIp6 }).map(neighborSolicitation),
     fc.record({ mac, target: ip6, router: fc.boolean() }).map(neighborAdvertisement),
-    fc
-      .record({ source: mac, from: ip6 })
-      .map(({ source, from }) =>
-        ndFrame(
-          { source, destination: multicastMac(ALL_ROUTERS) },
-          { source: from, destination: ALL_ROUTERS },
-          { kind: 'routerSolicitation', options: [] },
-        ),
-      ),
+    fc.record({ source: mac, from: ip6 }).map(({ source, from }) => {
+      const ips = { source: from, destination: ALL_ROUTERS };
+      return ndFrame({ source, destination: groupMac }, ips, { kind: 'routerSolicitation', options: [] });
+    }),
   );
-  const odd = fc.record({ source: mac, destination: to }).map((macsOf): Frame => {
-    return { ...macsOf, vlans: [], payload: { kind: 'opaque', etherType: 0x88cc, bytes: data } };
+}
+
+/** A frame of a port's guest. */
+export function guestFrame(topology: Topology, port: Port): fc.Arbitrary<Frame> {
+  const choices = choicesOf(topology, port);
+  const odd = fc.record({ source: choices.mac, destination: choices.toMac }).map((macs): Frame => {
+    return { ...macs, vlans: [], payload: { kind: 'opaque', etherType: 0x88cc, bytes: data } };
   });
   const untagged = fc.oneof(
-    { weight: 4, arbitrary: packet4 },
-    { weight: 3, arbitrary: packet6 },
-    { weight: 3, arbitrary: neighbours },
-    odd,
+    { weight: 4, arbitrary: ipv4Frame(choices) },
+    { weight: 3, arbitrary: ipv6Frame(choices) },
+    { weight: 3, arbitrary: neighbourFrame(choices) },
+    { weight: 1, arbitrary: odd },
   );
   const tag = fc.oneof(
     { weight: 9, arbitrary: fc.constant(undefined) },

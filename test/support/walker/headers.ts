@@ -4,7 +4,7 @@
  */
 import type { Subfield } from '../../../src/flow/action.ts';
 import { FIELDS, type Field, type FieldName, type FieldValue, isWide } from '../../../src/flow/fields.ts';
-import { type Masked, type Match, PORT } from '../../../src/flow/flow.ts';
+import type { Masked, Match } from '../../../src/flow/flow.ts';
 import { VLAN_PRESENT } from '../../../src/flow/match.ts';
 
 /** A field that is not there is zero. Registers are kept in 32 bits, DSCP and ECN apart, the VLAN header in `tags`. */
@@ -161,9 +161,4 @@ export function leaveBridge(headers: Headers, inPort: number): Headers {
   copy.stack = [];
   copy.set('inPort', inPort);
   return copy;
-}
-
-/** Whether a port number stands for something else than one port. */
-export function isReserved(port: number): boolean {
-  return port >= PORT.inPort;
 }

@@ -81,6 +81,7 @@ const ports: SitePort[] = [
   port('east2', 'east', 'node2', ['10.0.0.32', 'fd00:a::32'], 0x32),
   port('west1', 'west', 'node1', ['10.0.2.41', 'fd00:d::41'], 0x41),
   port('west2', 'west', 'node2', ['10.0.2.42', 'fd00:d::42'], 0x42),
+  { ...port('stray', 'lone', 'node1', ['10.0.3.13', 'fd00:e::13'], 0x13), port_security_enabled: false },
   port('lone1', 'lone', 'node1', ['10.0.3.51', 'fd00:e::51'], 0x51),
   port('lone2', 'lone', 'node2', ['10.0.3.52', 'fd00:e::52'], 0x52),
 ];
@@ -164,13 +165,16 @@ describe('tenants with routers', () => {
       /\b10\.0\.0\.11\b|fd00:a::11\b/.test(frame));
 
   /** Frames for each of the victims; none of them gets through. */
-  async function expectSilence(framesFor: (victim: Guest) => readonly Buffer[]): Promise<void> {
+  async function expectSilence(
+    framesFor: (victim: Guest) => readonly Buffer[],
+    { from = rogue, victims = VICTIMS }: { from?: Guest; victims?: readonly (readonly [string, string])[] } = {},
+  ): Promise<void> {
     const heard = await Promise.all(
-      VICTIMS.map(async ([victimName, peerName]) => {
+      victims.map(async ([victimName, peerName]) => {
         const [victim, peer] = [site.guest(victimName), site.guest(peerName)];
         const came = await sendAndSee({
           lab: site.lab,
-          from: rogue.namespace,
+          from: from.namespace,
           frames: framesFor(victim),
           control: { from: peer, frame: controlFrame(peer, victim) },
           at: victim,
@@ -178,7 +182,7 @@ describe('tenants with routers', () => {
         return [victimName, came.filter(isForeign)] as const;
       }),
     );
-    expect(heard).toEqual(VICTIMS.map(([victim]) => [victim, []]));
+    expect(heard).toEqual(victims.map(([victim]) => [victim, []]));
   }
 
   /** Frames that a guest of our own gets: so many of them. */
@@ -263,6 +267,15 @@ describe('tenants with routers', () => {
         ]),
       );
     });
+    // From a network without a router, beside which there are networks with one on the host.
+    const stray = site.guest('stray');
+    await expectSilence(
+      (victim) => {
+        const frame = at(victim, { source: stray.mac, destination: victim.mac, sourceIp: stray.ip });
+        return [frame, ...vlans.map((vlan) => tagged(vlan, frame))];
+      },
+      { from: stray, victims: VICTIMS.filter(([name]) => !name.startsWith('lone')) },
+    );
     await expectHeard('green1', [at(site.guest('green1'))]);
   });
 

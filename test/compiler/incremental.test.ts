@@ -27,7 +27,7 @@ describe('incremental compilation', () => {
           expect(mirror.lines).toEqual(scratch);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 120 },
     );
   });
 

@@ -10,6 +10,9 @@ import type { Action } from '../../src/flow/action.ts';
 import type { Flow } from '../../src/flow/flow.ts';
 import { brInt } from '../../src/pipeline/br-int.ts';
 import * as dvr from '../../src/pipeline/dvr.ts';
+import * as gateway from '../../src/pipeline/gateway.ts';
+import * as nat from '../../src/pipeline/nat.ts';
+import * as outside from '../../src/pipeline/outside.ts';
 import * as routerIn from '../../src/pipeline/router-in.ts';
 import * as routerOut from '../../src/pipeline/router-out.ts';
 import { REGISTERS } from '../../src/pipeline/router-registers.ts';
@@ -119,7 +122,9 @@ describe('random sites', () => {
   });
 
   test('have flows of every rule of routers, so that properties over them say something', () => {
-    const rules = [dvr, routerIn, routerRoute, routerOut].flatMap((module) => Object.values(module));
+    const rules = [dvr, routerIn, routerRoute, routerOut, nat, gateway, outside].flatMap((module) =>
+      Object.values(module),
+    );
     const missing = new Set(rules.flatMap((rule) => ('ruleName' in rule ? rule.ruleName : [])));
     expect(missing.size).toBeGreaterThan(20);
     for (const inputs of fc.sample(arbitraryInputs, { numRuns: 300, seed: 3 })) {

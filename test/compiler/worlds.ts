@@ -3,10 +3,22 @@ import fc from 'fast-check';
 import { type BridgeBook, Compiler, type HostFacts } from '../../src/compiler/compiler.ts';
 import { allocateLocalVlans } from '../../src/compiler/names.ts';
 import { tunnelKey } from '../../src/compiler/site.ts';
+import { zonesOfAll } from '../../src/compiler/zones.ts';
 import { formatFlow } from '../../src/flow/format.ts';
 import { flowKey } from '../../src/flow/match.ts';
 import type { Prefix } from '../../src/lib/addresses.ts';
-import type { Host, Network, NetworkType, Port, Router, Settings, Subnet, Topology } from '../../src/topology/model.ts';
+import type {
+  FloatingIp,
+  Host,
+  Network,
+  NetworkType,
+  Port,
+  Router,
+  RouterGateway,
+  Settings,
+  Subnet,
+  Topology,
+} from '../../src/topology/model.ts';
 
 const SOMEWHERE = { path: 'somewhere', line: 1, column: 1 };
 
@@ -89,6 +101,7 @@ export function makeTopology(given: {
   readonly subnets?: readonly Subnet[];
   readonly ports?: readonly Port[];
   readonly routers?: readonly Router[];
+  readonly floatingIps?: readonly FloatingIp[];
 }): Topology {
   return {
     settings: { ...SETTINGS, ...given.settings },
@@ -97,7 +110,7 @@ export function makeTopology(given: {
     subnets: new Map(given.subnets?.map((subnet) => [subnet.id, subnet])),
     ports: new Map(given.ports?.map((port) => [port.id, port])),
     routers: new Map(given.routers?.map((router) => [router.id, router])),
-    floatingIps: new Map(),
+    floatingIps: new Map(given.floatingIps?.map((floating) => [floating.id, floating])),
     securityGroups: new Map(),
   };
 }
@@ -132,6 +145,8 @@ function tellFacts(compiler: Compiler, host: string, facts: HostFacts | undefine
 /** Tell a compiler all of it. */
 export function tell(compiler: Compiler, { topology, facts, locations, hostMacs, neighbours }: Inputs): void {
   compiler.setTopology(topology);
+  compiler.setZones(ZONES);
+  for (const host of HOSTS) compiler.setOutsideNeighbour(host, EXTERNAL, EXTERNAL_GATEWAY, 0x0e0000000001);
   for (const [port, host] of locations) compiler.setPortLocation(port, host);
   for (const [host, mac] of hostMacs) compiler.setHostMac(host, mac);
   for (const [host, of] of facts) tellFacts(compiler, host, of);
@@ -201,10 +216,16 @@ export function plainFacts(
 
 const HOSTS = ['h1', 'h2', 'h3', 'h4'];
 const NETWORKS = ['n1', 'n2', 'n3', 'n4'];
+/** A network that is outside of all others. */
+const EXTERNAL = 'o1';
+const EXTERNAL_IPV4 = 0xcb007100;
+const EXTERNAL_IPV6 = 0xfd0en << 112n;
+const EXTERNAL_GATEWAY = EXTERNAL_IPV4 + 1;
 const PORTS = ['p1', 'p2', 'p3', 'p4', 'p5', 'p6', 'p7'];
 const ROUTERS = ['r1', 'r2', 'r3'];
 /** iface-ids of ports of routers: of each router on each subnet. */
 const ROUTER_PORTS = ROUTERS.flatMap((router) => NETWORKS.slice(0, 2).map((network) => `${router}-${network}`));
+const ZONES = zonesOfAll(new Map(ROUTERS.map((id, index) => [id, index])));
 const NETWORK_TYPES: readonly NetworkType[] = ['vxlan', 'gre', 'geneve', 'vlan', 'flat', 'local'];
 const PHYSICAL = ['phys1', 'phys2'];
 
@@ -257,6 +278,18 @@ const arbitraryNetwork = (id: string): fc.Arbitrary<Network> =>
       }),
     );
 
+const arbitraryExternal: fc.Arbitrary<Network> = fc
+  .record({ segmentationId: maybe(fc.integer({ min: 1, max: 4 })), mtu: fc.constantFrom(1500, 1400) })
+  .map(({ segmentationId, mtu }) =>
+    makeNetwork(EXTERNAL, segmentationId === undefined ? 'flat' : 'vlan', {
+      external: true,
+      mtu,
+      physicalNetwork: 'phys1',
+      subnetIds: [`${EXTERNAL}-4`, `${EXTERNAL}-6`],
+      ...(segmentationId !== undefined && { segmentationId }),
+    }),
+  );
+
 const arbitraryPort = (id: string): fc.Arbitrary<Port> =>
   fc
     .record({
@@ -287,6 +320,45 @@ const SUBNETS = NETWORKS.flatMap((id) => [
   makeSubnet(`${id}-6`, id, { address: 0xfd00n << 112n, length: 64 }),
 ]);
 
+const EXTERNAL_SUBNETS = [
+  { ...makeSubnet(`${EXTERNAL}-4`, EXTERNAL, { address: EXTERNAL_IPV4, length: 24 }), gatewayIp: EXTERNAL_GATEWAY },
+  { ...makeSubnet(`${EXTERNAL}-6`, EXTERNAL, { address: EXTERNAL_IPV6, length: 64 }), gatewayIp: EXTERNAL_IPV6 + 1n },
+];
+
+const arbitraryGateway: fc.Arbitrary<RouterGateway> = fc
+  .record({
+    number: fc.integer({ min: 2, max: 5 }),
+    hasIpv6: fc.boolean(),
+    enableSnat: mostly,
+    macAddress: arbitraryMac,
+  })
+  .map(({ number, hasIpv6, enableSnat, macAddress }) => ({
+    networkId: EXTERNAL,
+    externalFixedIps: [
+      { subnetId: `${EXTERNAL}-4`, ipAddress: EXTERNAL_IPV4 + number },
+      ...(hasIpv6 ? [{ subnetId: `${EXTERNAL}-6`, ipAddress: EXTERNAL_IPV6 + BigInt(number) }] : []),
+    ],
+    enableSnat,
+    macAddress,
+    origin: SOMEWHERE,
+  }));
+
+const arbitraryFloatingIp: fc.Arbitrary<FloatingIp> = fc
+  .record({
+    number: fc.integer({ min: 6, max: 12 }),
+    portId: fc.constantFrom(...PORTS),
+    fixed: fc.integer({ min: 1, max: 6 }),
+    routerId: fc.constantFrom(...ROUTERS),
+    isBound: mostly,
+  })
+  .map(({ number, portId, fixed, routerId, isBound }) => ({
+    id: `f${number}`,
+    floatingIpAddress: EXTERNAL_IPV4 + number,
+    floatingNetworkId: EXTERNAL,
+    ...(isBound && { target: { portId, fixedIpAddress: 0x0a000000 + fixed, routerId } }),
+    origin: SOMEWHERE,
+  }));
+
 const arbitraryRouter = (id: string): fc.Arbitrary<Router> =>
   fc
     .record({
@@ -296,9 +368,20 @@ const arbitraryRouter = (id: string): fc.Arbitrary<Router> =>
       macs: fc.array(arbitraryMac, { minLength: SUBNETS.length, maxLength: SUBNETS.length }),
       addresses: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: SUBNETS.length, maxLength: SUBNETS.length }),
       routes: fc.array(fc.record({ destination: arbitraryDestination, nexthop: arbitraryAddress }), { maxLength: 3 }),
+      gateway: maybe(arbitraryGateway),
     })
-    .map(({ subnets, dataplane, distributed, macs, addresses, routes }) =>
+    .map(({ subnets, dataplane, distributed, macs, addresses, routes, gateway }) =>
       makeRouter(id, {
+        ...(gateway && dataplane === 'flows' && { externalGatewayInfo: gateway }),
+        snatPorts: subnets
+          .filter(() => gateway !== undefined && distributed && dataplane === 'flows')
+          .map(({ id: subnetId, networkId, cidr: { address } }, index) => ({
+            networkId,
+            subnetId,
+            ipAddress: typeof address === 'number' ? address + 7 : address + 7n,
+            macAddress: 0xfa163e000100 + index,
+            origin: SOMEWHERE,
+          })),
         dataplane,
         distributed,
         interfaces: subnets.map(({ id: subnetId, networkId, cidr: { address } }, index) => ({
@@ -329,8 +412,9 @@ const arbitraryTopology: fc.Arbitrary<Topology> = fc
       arpResponder: mostly,
     }),
     hosts: subsetOf(HOSTS).chain((names) => fc.tuple(...names.map(arbitraryHost))),
-    networks: subsetOf(NETWORKS).chain((ids) => fc.tuple(...ids.map(arbitraryNetwork))),
-    subnets: fc.constant(SUBNETS),
+    networks: subsetOf(NETWORKS).chain((ids) => fc.tuple(arbitraryExternal, ...ids.map(arbitraryNetwork))),
+    subnets: fc.constant([...SUBNETS, ...EXTERNAL_SUBNETS]),
+    floatingIps: fc.array(arbitraryFloatingIp, { maxLength: 6 }),
     ports: subsetOf(PORTS).chain((ids) => fc.tuple(...ids.map(arbitraryPort))),
     routers: subsetOf(ROUTERS).chain((ids) => fc.tuple(...ids.map(arbitraryRouter))),
   })
@@ -347,7 +431,7 @@ const BRIDGES = PHYSICAL.map((name) => `br-${name}`);
 
 const arbitraryFacts: fc.Arbitrary<HostFacts> = fc
   .record({
-    localVlans: ofportsOf(NETWORKS),
+    localVlans: ofportsOf([...NETWORKS, EXTERNAL]),
     patchTun: maybe(arbitraryOfport),
     patchPhys: ofportsOf(BRIDGES),
     ports: ofportsOf([...PORTS, ...ROUTER_PORTS]),

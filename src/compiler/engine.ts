@@ -359,7 +359,7 @@ interface RowsOptions {
 class Rows implements Follower, Stale {
   readonly #options: RowsOptions;
   /** By place of an element in the collection: what its flows are released by, and 1; 0: it has none. */
-  #claims = new Int32Array(0);
+  #claims: number[] = [];
   #stale: Set<string> | undefined;
 
   constructor(options: RowsOptions) {
@@ -370,7 +370,8 @@ class Rows implements Follower, Stale {
   /** Render them all. Gives how many. */
   begin(): number {
     this.#stale = undefined;
-    const { elements } = this.#options.collection;
+    const { elements, placeCount } = this.#options.collection;
+    this.#claims = new Array<number>(placeCount).fill(0);
     for (const element of elements) this.#render(element);
     return elements.size;
   }
@@ -379,7 +380,7 @@ class Rows implements Follower, Stale {
     this.#stale = undefined;
     this.#options.collection.unfollow(this);
     for (const claims of this.#claims) if (claims !== 0) this.#options.ledger.releaseAll(claims - 1);
-    this.#claims = new Int32Array(0);
+    this.#claims = [];
   }
 
   added(element: string): void {
@@ -412,7 +413,7 @@ class Rows implements Follower, Stale {
     this.#release(place);
     const flows = flowsOf(element);
     if (flows.length === 0) return;
-    if (place >= this.#claims.length) this.#grow(collection.placeCount);
+    while (place >= this.#claims.length) this.#claims.push(0);
     this.#claims[place] = ledger.claimAll(flows) + 1;
   }
 
@@ -421,12 +422,6 @@ class Rows implements Follower, Stale {
     if (claims === 0) return;
     this.#claims[place] = 0;
     this.#options.ledger.releaseAll(claims - 1);
-  }
-
-  #grow(length: number): void {
-    const claims = new Int32Array(length);
-    claims.set(this.#claims);
-    this.#claims = claims;
   }
 }
 

@@ -196,7 +196,7 @@ class SiteOwners {
       const port = this.#world.ports.get(portId);
       if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NO_FLOWS;
       if (location === undefined) return NO_FLOWS;
-      const object = `port ${portId}`;
+      const object = this.#world.portObject(portId);
       const { macAddress } = port;
       const ipv4Addresses = ipv4AddressesOf(port);
       if (location === name) {
@@ -219,7 +219,7 @@ class SiteOwners {
     const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
     if (profile === undefined || ofport === undefined) return NOTHING;
     const port = view.read(this.#world.ports.at(portId));
-    const object = `port ${portId}`;
+    const object = this.#world.portObject(portId);
     const dead = port?.adminStateUp === true ? [] : flows(profile, { object, ofport }, int.deadPort);
     const guarded =
       port === undefined || !isGuarded(port)

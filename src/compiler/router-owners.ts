@@ -129,7 +129,13 @@ export class RouterOwners {
       const port = this.#world.ports.get(portId);
       if (port === undefined || !port.adminStateUp || !isServiceable(port)) return NO_FLOWS;
       const addresses = port.fixedIps.map(({ ipAddress }) => ipAddress);
-      const entity = { object: `port ${portId}`, localVlan, macAddress: port.macAddress, addresses, isOutside };
+      const entity = {
+        object: this.#world.portObject(portId),
+        localVlan,
+        macAddress: port.macAddress,
+        addresses,
+        isOutside,
+      };
       return flows(profile, entity, routerRoute.neighbour);
     });
     return NOTHING;
@@ -142,7 +148,7 @@ export class RouterOwners {
     if (there === undefined || found === undefined) return NOTHING;
     const { profile, localVlan } = there;
     const { macAddress, portId } = found;
-    const object = `port ${portId}`;
+    const object = this.#world.portObject(portId);
     const entity = { object, localVlan, macAddress, addresses: [ipFromText(ipText)] };
     const row = onInt(name, profile, flows(profile, entity, routerRoute.resolvedNeighbour));
     const port = view.read(this.#world.ports.at(portId));
@@ -166,7 +172,7 @@ export class RouterOwners {
     const { profile, localVlan } = there;
     const gateways = this.#gatewaysOf(view, name, port);
     const isRouted = view.read(this.#world.site.routedNetworks.at(pairKey(name, port.networkId))) === true;
-    const receiver = { object: `port ${portId}`, macAddress: port.macAddress, ofport };
+    const receiver = { object: this.#world.portObject(portId), macAddress: port.macAddress, ofport };
     const entity = { ...receiver, localVlan };
     // Also where its own network has no router: the rows that a tag would meet are those of other networks.
     const desired = flows(profile, entity, routerIn.guestVlan);
@@ -185,7 +191,7 @@ export class RouterOwners {
     const there = this.#localNetwork(view, name, port.networkId);
     if (there === undefined) return NOTHING;
     const gateways = this.#gatewaysOf(view, name, { fixedIps: [{ subnetId: port.subnetId }] });
-    const receiver = { object: `port ${portId}`, macAddress: port.macAddress, ofport };
+    const receiver = { object: this.#world.portObject(portId), macAddress: port.macAddress, ofport };
     return this.#restored(view, there, receiver, gateways);
   });
 

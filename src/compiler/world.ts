@@ -127,10 +127,22 @@ export class World {
   readonly physicalBridgesOf = new Collections();
 
   readonly #templates = new Templates();
+  /** By port id. */
+  readonly #portObjects = new Map<string, string>();
   readonly #hostFacts = new Map<string, HostFacts>();
   readonly #allocatedMacs = new Map<string, number>();
 
+  /** What flows call a port: one text for all that speak of it. */
+  portObject(portId: string): string {
+    const known = this.#portObjects.get(portId);
+    if (known !== undefined) return known;
+    const object = `port ${portId}`;
+    this.#portObjects.set(portId, object);
+    return object;
+  }
+
   setTopology(topology: Topology): void {
+    this.#portObjects.clear();
     this.site.setTopology(topology);
     this.networks.setAll(topology.networks);
     this.ports.setAll(topology.ports);

@@ -128,7 +128,7 @@ const TUN_TO_LV = { gre: 'GRE_TUN_TO_LV', vxlan: 'VXLAN_TUN_TO_LV', geneve: 'GEN
 
 export const fromTunnel = rules(
   'from-tunnel',
-  { cases: { LOCAL_SWITCHING: 'From a tunnel: by its type.' } },
+  { cases: { LOCAL_SWITCHING: 'From a tunnel: by its type.' }, holes: { ofport: 32 } },
   (tunnel: Tunnel, table) => [table.LOCAL_SWITCHING(1, { inPort: tunnel.ofport }, goto(TUN_TO_LV[tunnel.type]))],
 );
 
@@ -147,6 +147,7 @@ export const tunnelToLocalVlan = rules(
       VXLAN_TUN_TO_LV: "A network of this host: its frames get the network's local VLAN.",
       GENEVE_TUN_TO_LV: "A network of this host: its frames get the network's local VLAN.",
     },
+    holes: { segmentationId: 32, localVlan: 12 },
   },
   (network: TunnelledNetwork, table) => [
     table[TUN_TO_LV[network.type]](

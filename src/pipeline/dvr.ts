@@ -32,6 +32,7 @@ export const routerMacOnTunnels = brTun.rules(
       DVR_PROCESS: "To a router: drop, there is one on every host. From a router: in the host's MAC.",
       FLOOD_TO_TUN: "Somebody asks for a router's address, or a router advertises itself: of no use to other hosts.",
     },
+    holes: { localVlan: 12, macAddress: 48, hostMac: 48, ipv4Addresses: 'address' },
   },
   ({ localVlan: vlan, macAddress, hostMac, ipv4Addresses, hasIpv6 }: FloodedRouterMac, table) => [
     table.DVR_PROCESS(2, { vlan, ethDst: macAddress }, drop),

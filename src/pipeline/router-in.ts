@@ -55,6 +55,8 @@ export interface RouterInterface extends Entity {
   readonly addresses: readonly Ip[];
 }
 
+const INTERFACE_HOLES = { routerKey: 32, localVlan: 12, macAddress: 48, addresses: 'address' } as const;
+
 const ipv4Of = ({ addresses }: RouterInterface): readonly number[] => addresses.filter((ip) => typeof ip === 'number');
 
 /** With the link-local address that every IPv6 interface has. */
@@ -70,6 +72,7 @@ export const toRouterMac = rules(
       ROUTER_IN:
         "To a router's MAC: IP of a family that it has there is routed, and all else that is not answered ends here.",
     },
+    holes: INTERFACE_HOLES,
   },
   (port: RouterInterface, table) => {
     const here = { ...inNetwork(port.localVlan), ethDst: port.macAddress };
@@ -89,6 +92,7 @@ export const arpForRouter = rules(
       ROUTER_IN:
         'Somebody asks who has an address of a router: answered here. An answer to a router: the controller asked.',
     },
+    holes: INTERFACE_HOLES,
   },
   (port: RouterInterface, table) => {
     const here = inNetwork(port.localVlan);

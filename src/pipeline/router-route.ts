@@ -42,6 +42,7 @@ export const ownAddress = rules(
       ROUTER_ROUTE:
         "To an address of the router's own: an echo request is answered here, all else by the controller: also one in fragments, which show no ICMP type.",
     },
+    holes: { routerKey: 32, addresses: 'address', ipv6Macs: 48 },
   },
   ({ routerKey, addresses, ipv6Macs }: RouterAddresses, table) => {
     const here = atRouter(routerKey);

@@ -43,6 +43,9 @@ const guarded = fc.record({
   pairs: few(fc.record({ macAddress: mac, prefix })),
 });
 const receiver = fc.record({ object, localVlan, macAddress: mac, ofport });
+const routerKey = fc.integer({ min: 1, max: 0xffff });
+const tunnelType = fc.constantFrom('gre' as const, 'vxlan' as const, 'geneve' as const);
+const routerInterface = fc.record({ object, routerKey, localVlan, macAddress: mac, addresses: few(address) });
 const hostMac = fc.record({ object, hostMac: mac, ofport });
 const neighbour = fc.record({ object, localVlan, macAddress: mac, addresses: few(address) });
 
@@ -75,6 +78,31 @@ const CASES: readonly Case[] = [
   { rule: int.routedElsewhereByTunnel, entity: hostMac, recorded: 'always' },
   { rule: int.routedElsewhereByProvider, entity: hostMac, recorded: 'always' },
   { rule: phys.routedElsewhereOnWire, entity: hostMac, recorded: 'always' },
+  { rule: tun.fromTunnel, entity: fc.record({ object, type: tunnelType, ofport }), recorded: 'always' },
+  {
+    rule: tun.tunnelToLocalVlan,
+    entity: fc.record({ object, type: tunnelType, segmentationId: fc.integer({ min: 1, max: 0xff_ffff }), localVlan }),
+    recorded: 'always',
+  },
+  {
+    rule: dvr.routerMacOnTunnels,
+    entity: fc.record({
+      object,
+      localVlan,
+      macAddress: mac,
+      hostMac: mac,
+      ipv4Addresses: few(ipv4),
+      hasIpv6: fc.boolean(),
+    }),
+    recorded: 'always',
+  },
+  { rule: routerIn.toRouterMac, entity: routerInterface, recorded: 'always' },
+  { rule: routerIn.arpForRouter, entity: routerInterface, recorded: 'always' },
+  {
+    rule: routerRoute.ownAddress,
+    entity: fc.record({ object, routerKey, addresses: few(address), ipv6Macs: few(mac) }),
+    recorded: 'always',
+  },
   { rule: routerRoute.neighbour, entity: neighbour, recorded: 'always' },
   { rule: routerRoute.resolvedNeighbour, entity: neighbour, recorded: 'always' },
   { rule: routerIn.guestVlan, entity: receiver, recorded: 'always' },

@@ -315,4 +315,27 @@ describe('guests of networks that a router connects', () => {
     );
     await eventually('node2 has as many as before', async () => (await flowsOf(node2)).length === before2.length);
   });
+
+  test('what is unplugged leaves nothing behind on any host, and is plugged in again as before', async () => {
+    const blue = site.guest('blue2');
+    const { host } = blue;
+    if (host === undefined) throw new Error('blue2 is plugged in nowhere');
+    const before = await site.flows();
+    const mentions = new RegExp(`${blue.mac}|10\\.0\\.0\\.12\\b|0xa00000c\\b|fd00:a::12\\b`);
+    const mentioning = async (): Promise<number> =>
+      [...(await site.flows()).values()].flat().filter((flow) => mentions.test(flow)).length;
+    expect(await mentioning()).toBeGreaterThan(6);
+    await blue.unplug();
+    await eventually('nothing of it is left', async () => (await mentioning()) === 0);
+    await blue.plug(host);
+    await blue.run('ip', 'route', 'add', 'default', 'via', GATEWAY.blue);
+    await untilAnswered(blue, site.guest('green1').ip);
+    await site.heddle.converged();
+    const after = await site.flows();
+    for (const [place, flows] of before) {
+      // Its own host may have given its port another number.
+      if (place.startsWith(host.name)) expect(after.get(place)?.length, place).toBe(flows.length);
+      else expect(after.get(place), place).toEqual(flows);
+    }
+  });
 });

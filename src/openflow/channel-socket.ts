@@ -57,6 +57,8 @@ export class ChannelSocket {
   readonly #cutter = new FrameCutter();
   #state: ChannelState = INITIAL_CHANNEL;
   #established = false;
+  /** Milliseconds of work on what was read since the last pause. */
+  #busyMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
 
@@ -106,7 +108,21 @@ export class ChannelSocket {
     this.#step({ type: 'ended', code, reason });
   }
 
+  /**
+   * A socket with much to read is read many times in one turn of the event loop: a switch that has much to tell would keep all
+   * others waiting. So after LIMITS.turnMs of work it pauses until the next turn.
+   */
   #data(chunk: Uint8Array): void {
+    const startMs = this.#nowMs();
+    this.#take(chunk);
+    this.#busyMs += this.#nowMs() - startMs;
+    if (this.#busyMs < LIMITS.turnMs || !this.isOpen) return;
+    this.#busyMs = 0;
+    this.#socket.pause();
+    setImmediate(() => this.#socket.resume());
+  }
+
+  #take(chunk: Uint8Array): void {
     if (!this.isOpen) return;
     try {
       for (const frame of this.#cutter.push(chunk)) {

@@ -8,7 +8,7 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { cutFlows, type RawFlow } from '../openflow/flow-dump.ts';
 import type { Group, Meter } from '../openflow/messages.ts';
 import { OpenFlowError } from '../openflow/requests.ts';
-import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { inSlices } from './dump-slices.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import {
@@ -21,7 +21,7 @@ import {
 } from './operations.ts';
 import { type Difference, reconcileSteps } from './reconcile.ts';
 import { type NumberedDifference, reconcileGroups, reconcileMeters } from './reconcile-numbered.ts';
-import { inTurns } from './turns.ts';
+import { inTurns, STEP_LENGTH } from './turns.ts';
 
 /** A whole bridge as the switch told it. */
 export interface BridgeDump {
@@ -65,14 +65,54 @@ async function orNone<Part>(parts: Promise<readonly Part[]>): Promise<readonly P
   }
 }
 
-/** Throws HeddleError BAD_FLOW_DUMP. `book` is read before the first turn ends. */
-export async function compareBridge(dump: BridgeDump, book: BridgeBook): Promise<Comparison> {
-  const groups = reconcileGroups(book.groups(), dump.groups);
-  const meters = reconcileMeters(book.meters(), dump.meters);
+/** A book as it was at one moment. */
+export interface BookSnapshot {
+  readonly flows: readonly DesiredFlow[];
+  readonly groups: readonly DesiredGroup[];
+  readonly meters: readonly DesiredMeter[];
+}
+
+export interface ReadBookOptions<Moment> {
+  /** Tells whether the book has changed meanwhile; then it is read anew, and the third time in one go. */
+  readonly version: () => number;
+  /** Called when the last of it is read, before anything can change. */
+  readonly atThatMoment: () => Moment;
+}
+
+/** Read a book in turns. */
+export async function readBook<Moment>(
+  book: BridgeBook,
+  options: ReadBookOptions<Moment>,
+): Promise<BookSnapshot & { readonly moment: Moment }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const snapshot = await inTurns(readFlows(book, { ...options, isPatient: attempt < 3 }));
+    if (snapshot !== undefined) return snapshot;
+  }
+}
+
+/** undefined: the book has changed, and what was read is of no moment. */
+function* readFlows<Moment>(
+  book: BridgeBook,
+  { version, atThatMoment, isPatient }: ReadBookOptions<Moment> & { readonly isPatient: boolean },
+): Generator<void, (BookSnapshot & { readonly moment: Moment }) | undefined> {
+  const begin = version();
+  const flows: DesiredFlow[] = [];
+  for (const flow of book.flows()) {
+    flows.push(flow);
+    if (!isPatient || flows.length % STEP_LENGTH !== 0) continue;
+    yield;
+    if (version() !== begin) return undefined;
+  }
+  return { flows, groups: [...book.groups()], meters: [...book.meters()], moment: atThatMoment() };
+}
+
+/** Throws HeddleError BAD_FLOW_DUMP. */
+export async function compareBridge(dump: BridgeDump, wanted: BookSnapshot): Promise<Comparison> {
+  const groups = reconcileGroups(wanted.groups, dump.groups);
+  const meters = reconcileMeters(wanted.meters, dump.meters);
   const renewed = new Set(meters.missing.flatMap(({ desired }) => desired?.meter.meter ?? []));
-  const desired = [...book.flows()];
-  const flows = await inTurns(reconcileSteps(desired, cutParts(dump.flowFrames)));
-  const unmetered = renewed.size === 0 ? [] : await inTurns(sendAgain(desired, renewed, flows));
+  const flows = await inTurns(reconcileSteps(wanted.flows, cutParts(dump.flowFrames)));
+  const unmetered = renewed.size === 0 ? [] : await inTurns(sendAgain(wanted.flows, renewed, flows));
   return { flows, groups, meters, unmetered };
 }
 

@@ -15,7 +15,7 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { FLOW_MONITOR_FLAGS, FLOW_REMOVED_REASONS, type FlowUpdate, type Message } from '../openflow/messages.ts';
 import { OpenFlowError } from '../openflow/requests.ts';
 import { byteKey, deleteFrame, FlowEncoder, FRAME, frameTable, sameBytes, u16 } from './flow-bytes.ts';
-import type { FlowOperation } from './operations.ts';
+import { type FlowOperation, type Operation, operationKey } from './operations.ts';
 import type { DriftKind } from './status.ts';
 
 export type Change = Exclude<FlowUpdate, { readonly event: 'abbreviated' }>;
@@ -104,9 +104,13 @@ export class DriftWatch {
     this.#needsAudit = false;
   }
 
-  /** Likewise, of one flow (byteKey): it is told, and put right if it is to be. */
-  forget(key: string): void {
-    this.#changes.delete(key);
+  /** Likewise, of the flows of these operations: they are told, and put right if they are to be. In turns. */
+  *forget(operations: readonly Operation[]): Generator<void, void> {
+    for (const operation of operations) {
+      if (this.#changes.size === 0) return;
+      this.#changes.delete(operationKey(operation));
+      yield;
+    }
   }
 
   take(): TakenUpdates {

@@ -12,7 +12,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
-import { compareBridge, dumpBridge, operationsOf, presentNumbers, refusalsOf } from './compare-bridge.ts';
+import { compareBridge, dumpBridge, operationsOf, presentNumbers, readBook, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift } from './drift-watch.ts';
 import { type Operation, OperationEncoder, operationKey, type Refusal } from './operations.ts';
 import { PendingChanges } from './pending-changes.ts';
@@ -61,6 +61,8 @@ export class BridgeInstaller {
   #auditTimer: NodeJS.Timeout | undefined;
   #waiting: (() => void)[] = [];
   #generationWanted = 0;
+  /** Changes of the book so far. */
+  #changeCount = 0;
   #generationConfirmed = 0;
   #connectionCount = 0;
   #learnedFlowCount = 0;
@@ -108,6 +110,7 @@ export class BridgeInstaller {
   /** The book has changed, and is generation `generation` now. Call after the book itself says so. */
   apply(change: BridgeChange, generation: number): void {
     this.#generationWanted = generation;
+    this.#changeCount += 1;
     // Without a connection there is nothing to keep: the next one begins with the whole book.
     if (this.#connection === undefined) return;
     this.#pending.add(change);
@@ -280,28 +283,27 @@ export class BridgeInstaller {
     this.#watch.clear();
     const [dump] = await Promise.all([dumpBridge(connection), this.#watch.start(connection)]);
     this.#assertCurrent(connection);
-    // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
     this.#reconcileDue = undefined;
-    const generation = this.#generationWanted;
     const isReportOnly = this.#options.drift() === 'report';
     this.#encoder.reset(presentNumbers(dump));
-    const taking = this.#pending.take(this.#encoder);
-    const comparing = compareBridge(dump, this.#options.book());
-    const pending = await inTurns(taking);
-    const comparison = await comparing;
+    const wanted = await readBook(this.#options.book(), {
+      version: () => this.#changeCount,
+      // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
+      atThatMoment: () => ({ generation: this.#generationWanted, taking: this.#pending.take(this.#encoder) }),
+    });
+    const pending = await inTurns(wanted.moment.taking);
+    const comparison = await compareBridge(dump, wanted);
     this.#assertCurrent(connection);
     this.#learnedFlowCount = comparison.flows.learnedCount;
     this.#report.compared(comparison, reason, (operation) => pending.operations.has(operationKey(operation)));
-    for (const operation of operationsOf(comparison, { keepForeign: false })) {
-      this.#watch.forget(operationKey(operation));
-    }
+    await inTurns(this.#watch.forget(operationsOf(comparison, { keepForeign: false })));
     const isTold = isReportOnly && reason === 'audit';
     const operations = isTold
       ? [...pending.operations.values()]
       : operationsOf(comparison, { keepForeign: isReportOnly });
     this.#refused.take();
     await this.#send(connection, operations, isTold ? pending.unwritable : refusalsOf(comparison));
-    this.#generationConfirmed = generation;
+    this.#generationConfirmed = wanted.moment.generation;
     this.#armAudit();
     return operations.length;
   }
@@ -311,15 +313,21 @@ export class BridgeInstaller {
     operations: readonly Operation[],
     unwritable: readonly Refusal[],
   ): Promise<void> {
-    this.#report.sent(operations);
-    for (const operation of operations) {
-      this.#encoder.note(operation);
-      if (operation.desired !== undefined) this.#refused.forget(operation.desired);
-    }
+    await inTurns(this.#noteAll(operations));
+    this.#assertCurrent(connection);
     const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
     this.#assertCurrent(connection);
     for (const { error } of refused) this.#report.refused(error.code);
     this.#refused.add([...unwritable, ...refused]);
+  }
+
+  *#noteAll(operations: readonly Operation[]): Generator<void, void> {
+    for (const operation of operations) {
+      this.#report.sent(operation);
+      this.#encoder.note(operation);
+      if (operation.desired !== undefined) this.#refused.forget(operation.desired);
+      yield;
+    }
   }
 
   #assertCurrent(connection: SwitchConnection): void {

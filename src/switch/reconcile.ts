@@ -23,6 +23,7 @@ import {
 } from './flow-bytes.ts';
 import { FlowIndex } from './flow-index.ts';
 import type { FlowOperation } from './operations.ts';
+import { STEP_LENGTH } from './turns.ts';
 
 /** A desired flow that no flow-mod can carry. */
 export interface UnwritableFlow {
@@ -109,9 +110,6 @@ export function* reconcileSteps(
   sameCount += yield* settleByMeaning(unmet, left, encoder);
   return { ...(yield* sortOut(unmet.values(), left)), sameCount, refused };
 }
-
-/** Flows compared between two looks at the clock. */
-const STEP_LENGTH = 64;
 
 function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | undefined {
   try {

@@ -68,8 +68,8 @@ export class BridgeReport {
     return [...this.errors.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  sent(operations: readonly Operation[]): void {
-    for (const { subject, kind } of operations) this.mods[subject][kind] += 1;
+  sent({ subject, kind }: Operation): void {
+    this.mods[subject][kind] += 1;
   }
 
   refused(code: string): void {

@@ -12,6 +12,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { BatchResult, SwitchConnection } from '../openflow/connection.ts';
 import type { Operation, Refusal } from './operations.ts';
+import { inTurns } from './turns.ts';
 
 export interface SendResult {
   /** What the switch did not take; everything else is in place. */
@@ -32,7 +33,9 @@ export async function sendOperations(
   operations: readonly Operation[],
 ): Promise<SendResult> {
   const result = { refused: [] as Refusal[], rolledBackCount: 0 };
-  const { meterPuts, groupPuts, flowPuts, flowDeletes, groupDeletes, meterDeletes } = inOrder(operations);
+  const { meterPuts, groupPuts, flowPuts, flowDeletes, groupDeletes, meterDeletes } = await inTurns(
+    inOrder(operations),
+  );
   await sendSingly(connection, meterPuts, result);
   if (operations.length <= LIMITS.bundleLength) {
     await sendChunk(connection, [...groupPuts, ...flowPuts, ...flowDeletes, ...groupDeletes], result);
@@ -43,7 +46,16 @@ export async function sendOperations(
   return result;
 }
 
-function inOrder(operations: readonly Operation[]) {
+interface OrderedOperations {
+  readonly meterPuts: readonly Operation[];
+  readonly groupPuts: readonly Operation[];
+  readonly flowPuts: readonly Operation[];
+  readonly flowDeletes: readonly Operation[];
+  readonly groupDeletes: readonly Operation[];
+  readonly meterDeletes: readonly Operation[];
+}
+
+function* inOrder(operations: readonly Operation[]): Generator<void, OrderedOperations> {
   const meterPuts: Operation[] = [];
   const groupPuts: Operation[] = [];
   const flowPutsByTable: Operation[][] = [];
@@ -51,6 +63,7 @@ function inOrder(operations: readonly Operation[]) {
   const groupDeletes: Operation[] = [];
   const meterDeletes: Operation[] = [];
   for (const operation of operations) {
+    yield;
     const isDelete = operation.kind === 'delete';
     if (operation.subject === 'meter') (isDelete ? meterDeletes : meterPuts).push(operation);
     else if (operation.subject === 'group') (isDelete ? groupDeletes : groupPuts).push(operation);

@@ -4,6 +4,9 @@
  */
 import { LIMITS } from '../lib/limits.ts';
 
+/** Flows of one step where one flow is too little to look at the clock for. */
+export const STEP_LENGTH = 64;
+
 /** Run all steps, and hand the event loop back whenever a turn has lasted LIMITS.turnMs. */
 export async function inTurns<Result>(steps: Generator<void, Result>): Promise<Result> {
   let turnStartMs = performance.now();

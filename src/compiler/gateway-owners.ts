@@ -2,9 +2,11 @@
  * Who renders ways outside: on each host the external networks that it serves, its floating IPs, the gateways of routers that
  * are there, and the way to those that are elsewhere. Beside router-owners.ts; owners.ts calls these.
  */
+import { originHash } from '../flow/cookie.ts';
 import { type Ip, ipFromText } from '../lib/addresses.ts';
 import { arpForLocal, remotePort } from '../pipeline/br-tun.ts';
 import * as gateway from '../pipeline/gateway.ts';
+import * as failover from '../pipeline/gateway-failover.ts';
 import * as nat from '../pipeline/nat.ts';
 import * as outside from '../pipeline/outside.ts';
 import { fromRouter } from '../pipeline/router-out.ts';
@@ -116,7 +118,8 @@ export class GatewayOwners {
     const object = `floating_ip ${id}`;
     const entity = { object, ...part, localVlan, floatingIp, fixedIp, macAddress };
     const mtu = inside.mtu < network.mtu ? { mtu: inside.mtu } : {};
-    const address = { ...wireOf(there), object, macAddress, ip: floatingIp };
+    const asker = isAtPort ? undefined : this.#askerOf(view, name, router);
+    const address = { ...wireOf(there), object, macAddress, ip: floatingIp, ...(asker && { asker }) };
     return onInt(name, profile, [
       ...flows(profile, address, outside.arpFromOutside),
       ...flows(profile, { ...entity, ...mtu }, nat.toFloatingIp, nat.fromFloatingIp),
@@ -133,6 +136,7 @@ export class GatewayOwners {
     if (router === undefined || profile === undefined) return NOTHING;
     const { part } = router;
     const object = `router ${routerId}`;
+    const isStandby = router.hosts[0] !== name;
     const local = new Map<string, LocalNetwork>();
     for (const id of [...part.networkIds, ...(router.outside === undefined ? [] : [router.outside.networkId])]) {
       const there = localNetwork(this.#world, view, name, id);
@@ -143,7 +147,8 @@ export class GatewayOwners {
       const there = local.get(one.networkId);
       if (there === undefined) return [];
       const ips = one.addresses.map(({ ip }) => ip);
-      const entity = { object, routerKey: part.key, localVlan: there.localVlan, macAddress: one.macAddress };
+      const { localVlan } = there;
+      const entity = { object, routerKey: part.key, localVlan, macAddress: one.macAddress, isStandby };
       return this.#gatewayInterface(view, there, {
         ...entity,
         ipv4Addresses: ips.filter((ip) => typeof ip === 'number'),
@@ -168,6 +173,7 @@ export class GatewayOwners {
       ...inside,
       ...onInt(name, profile, [...own, ...leaving, ...routes]),
       ...this.#gatewayOutside(view, name, router, largest),
+      ...this.#standby(view, name, router),
     ];
   });
 
@@ -188,8 +194,53 @@ export class GatewayOwners {
         const ips = addresses.map(({ ip }) => ip);
         return this.#towardsGateway(view, there, { router, macAddress, ips });
       });
-    return [...placements, ...this.#waysToGateway(view, there, router)];
+    return [...placements, ...this.#wayGroup(view, there, router), ...this.#waysToGateway(view, there, router)];
   });
+
+  /** By what frames ask whether this host serves a router, where better ones may. */
+  #askerOf(view: View, host: string, { hosts, part }: GatewayRouter): failover.ServingAsker | undefined {
+    const patchTun = view.read(this.#world.patchTun.at(host));
+    return hosts[0] === host || patchTun === undefined ? undefined : { routerKey: part.key, patchTun };
+  }
+
+  /** Tunnels to the hosts that are better gateways of a router than a host; all, where it is none. */
+  #tunnelsToBetter(view: View, host: string, { hosts, part }: GatewayRouter, networkId = part.networkIds[0] ?? '') {
+    const type = view.read(this.#world.networks.at(networkId))?.networkType;
+    if (type === undefined || !isTunnelled(type)) return [];
+    const rank = hosts.indexOf(host);
+    const better = rank < 0 ? hosts : hosts.slice(0, rank);
+    return better.flatMap((other) => view.read(this.#world.tunnels.at(pairKey(host, tunnelKey(type, other)))) ?? []);
+  }
+
+  /** What br-tun of a host that serves after others answers. */
+  #standby(view: View, host: string, router: GatewayRouter): readonly Placement[] {
+    const profile = view.read(this.#world.profiles.at(host));
+    const patchInt = view.read(this.#world.patchInt.at(host));
+    if (router.hosts[0] === host || profile === undefined || patchInt === undefined) return NOTHING;
+    const object = `router ${router.id}`;
+    const group = groupNumber('who-serves', router.id);
+    const tunnels = this.#tunnelsToBetter(view, host, router);
+    const entity = { object, routerKey: router.part.key, patchInt, group };
+    const groups = [
+      { group: failover.servingGroup({ group, tunnels, patchInt }), origin: { rule: 'who-serves', object } },
+    ];
+    return onTun(host, profile, flows(profile, entity, failover.whoServes)).map((one) => ({ ...one, groups }));
+  }
+
+  /** The choice among a router's gateway hosts, in one network. */
+  #wayGroup(view: View, { host, profile, network }: LocalNetwork, router: GatewayRouter): readonly Placement[] {
+    const { segmentationId } = network;
+    const { hosts, part, id } = router;
+    if (hosts.length < 2 || hosts[0] === host || segmentationId === undefined) return NOTHING;
+    const group = wayGroupOf(router, network);
+    const tunnels = this.#tunnelsToBetter(view, host, router, network.id);
+    const patchInt = view.read(this.#world.patchInt.at(host));
+    const canServe = hosts.includes(host) && patchInt !== undefined;
+    const here = canServe ? { here: { patchInt, routerKey: part.key } } : {};
+    const choice = failover.wayGroup({ group, segmentationId, tunnels, ...here });
+    const origin = { rule: 'gateway-fdb', object: `router ${id}` };
+    return [{ host, bridge: profile.tunnelBridge, flows: [], groups: [{ group: choice, origin }] }];
+  }
 
   #wired(view: View, host: string, networkId: string): Wired | undefined {
     const there = localNetwork(this.#world, view, host, networkId);
@@ -203,6 +254,8 @@ export class GatewayOwners {
     const ofport = wayOut(this.#world, view, there);
     if (ofport === undefined) return onInt(host, profile, desired);
     const entrance = { ...entity, ofport };
+    if (entity.isStandby === true)
+      desired.push(...flows(profile, { ...entity, patchTun: ofport }, failover.servedHere));
     desired.push(...flows(profile, entrance, gateway.toGatewayFromOtherHost));
     if (isTunnelled(network.networkType)) desired.push(...flows(profile, entrance, gateway.routedToGatewayByTunnel));
     else {
@@ -212,14 +265,16 @@ export class GatewayOwners {
     return onInt(host, profile, desired);
   }
 
-  #gatewayOutside(view: View, name: string, { id, part, outside: way }: GatewayRouter, largest: number) {
+  #gatewayOutside(view: View, name: string, router: GatewayRouter, largest: number) {
+    const { id, part, outside: way } = router;
     const zones = view.read(this.#world.zones.at(id))?.gateway;
     const there = way && this.#wired(view, name, way.networkId);
     if (way === undefined || zones === undefined || there === undefined) return NOTHING;
     const { profile, network, localVlan } = there;
     const { macAddress, addresses, enableSnat, subnets, nextHops } = way;
     const object = `router ${id}`;
-    const wire = { ...wireOf(there), object, macAddress };
+    const asker = this.#askerOf(view, name, router);
+    const wire = { ...wireOf(there), object, macAddress, ...(asker && { asker }) };
     const mtu = network.mtu < largest ? { mtu: network.mtu } : {};
     const leaving = { object, routerKey: part.key, localVlan, ...mtu };
     const ipv4Addresses = addresses.filter((ip) => typeof ip === 'number');
@@ -252,6 +307,17 @@ export class GatewayOwners {
     const object = `router ${router.id}`;
     // Guests ask for a gateway only where it is all that there is of its router.
     const ipv4Addresses = router.isDistributed ? [] : ips.filter((ip) => typeof ip === 'number');
+    if (router.hosts.length > 1 && serving !== host) {
+      const isHere = router.hosts.includes(host);
+      const way = { object, localVlan, macAddress, group: wayGroupOf(router, network) };
+      const chosen = flows(
+        profile,
+        { ...way, ipv4Addresses: isHere ? [] : ipv4Addresses },
+        failover.gatewayBehindTunnels,
+      );
+      const local = isHere ? flows(profile, { object, localVlan, ipv4Addresses }, arpForLocal) : [];
+      return onTun(host, profile, [...chosen, ...local]);
+    }
     if (serving === host) {
       const isReady = view.read(this.#world.tunnelBridges.at(host)) !== undefined;
       return isReady
@@ -285,6 +351,14 @@ export class GatewayOwners {
     return onInt(host, profile, desired);
   }
 }
+
+/** The highest group numbers mean something else (OpenFlow 1.3.5 §7.2.4.5, OFPG_MAX). */
+const GROUP_NUMBERS = 0xff00_0000;
+
+const groupNumber = (kind: string, ...names: readonly string[]): number =>
+  1 + (originHash(kind, names.join(' ')) % (GROUP_NUMBERS - 1));
+
+const wayGroupOf = ({ id }: GatewayRouter, network: Network): number => groupNumber('gateway-fdb', id, network.id);
 
 const ipv4Of = ({ outside: way }: GatewayRouter): readonly number[] =>
   (way?.addresses ?? []).filter((ip) => typeof ip === 'number');

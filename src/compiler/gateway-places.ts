@@ -64,9 +64,8 @@ export class GatewayPlaces {
     const gatewaysOn = new Map<string, string[]>();
     const gatewaysInside = new Map<string, string[]>();
     for (const { id, hosts, outside, part } of routers.values()) {
-      const [host] = hosts;
       for (const networkId of part.networkIds) append(gatewaysInside, networkId, id);
-      if (host !== undefined) append(gatewaysOn, host, id);
+      for (const host of hosts) append(gatewaysOn, host, id);
       if (outside !== undefined) append(gatewaysOf, outside.networkId, id);
     }
     const places = new Map<string, FloatingIpPlace>();
@@ -75,7 +74,7 @@ export class GatewayPlaces {
       const place = floatingIpPlace(floating, this.#model, topology, locationOf(floating.portId));
       if (place === undefined) continue;
       places.set(floating.id, place);
-      append(floatingIpsOn, place.host, floating.id);
+      for (const host of this.#hostsOf(floating, place)) append(floatingIpsOn, host, floating.id);
     }
     this.floatingIpPlaces.setAll(places);
     this.floatingIpsOf.replaceAll(floatingIpsOf);
@@ -97,18 +96,42 @@ export class GatewayPlaces {
       if (floating === undefined || this.#topology === undefined) continue;
       const before = this.floatingIpPlaces.get(id);
       const after = floatingIpPlace(floating, this.#model, this.#topology, location);
-      if (before !== undefined && before.host !== after?.host) {
-        this.floatingIpsOn.delete(before.host, id);
-        changed.add(before.host);
-      }
+      const hostsBefore = this.#hostsOf(floating, before);
+      const hostsAfter = this.#hostsOf(floating, after);
       this.floatingIpPlaces.set(id, after);
-      if (after !== undefined && after.host !== before?.host) {
-        this.floatingIpsOn.add(after.host, id);
-        changed.add(after.host);
+      for (const host of hostsBefore) {
+        if (hostsAfter.includes(host)) continue;
+        this.floatingIpsOn.delete(host, id);
+        changed.add(host);
+      }
+      for (const host of hostsAfter) {
+        if (hostsBefore.includes(host)) continue;
+        this.floatingIpsOn.add(host, id);
+        changed.add(host);
       }
     }
     for (const host of changed) this.externalNetworksOn.replace(host, this.#externalNetworks(host));
     return [...changed];
+  }
+
+  /** The host that serves a floating IP; on gateway hosts, those that would as well. */
+  #hostsOf({ routerId }: BoundFloatingIp, place: FloatingIpPlace | undefined): readonly string[] {
+    if (place === undefined) return [];
+    return place.isAtPort ? [place.host] : (this.#model.routers.get(routerId)?.hosts ?? []);
+  }
+
+  /** Hosts that must know of each other whether they live, by tunnels of a type: those that can be one router's gateway. */
+  gatewayPeersOf(host: string): readonly { readonly networkId: string; readonly peer: string }[] {
+    return [...this.gatewaysOn.elementsOf(host)].flatMap((id) => {
+      const router = this.#model.routers.get(id);
+      const peers = router?.hosts.filter((name) => name !== host) ?? [];
+      return peers.flatMap((peer) => router?.part.networkIds.map((networkId) => ({ networkId, peer })) ?? []);
+    });
+  }
+
+  /** Whether a host can be the gateway of a router that has others for it: its tunnels are watched. */
+  isWatched(host: string): boolean {
+    return [...this.gatewaysOn.elementsOf(host)].some((id) => (this.#model.routers.get(id)?.hosts.length ?? 0) > 1);
   }
 
   /** Ids of the networks that a host needs for all this. */

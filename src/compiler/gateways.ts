@@ -5,6 +5,7 @@
 import { originHash } from '../flow/cookie.ts';
 import { type Ip, type Prefix, prefixContains } from '../lib/addresses.ts';
 import type { Host, Network, Router, Topology } from '../topology/model.ts';
+import { isTunnelled } from './names.ts';
 import { compareText, hasRouters, type RoutedRouter, type RoutingModel, routedRouter } from './routing.ts';
 
 /** A router on its gateway hosts. */
@@ -113,7 +114,11 @@ function gatewayRouter(router: Router, topology: Topology, key: number): Gateway
     part: routedRouter({ ...router, interfaces }, topology, key),
     ways,
     ...(outside && { outside }),
-    hosts: gatewayHosts(topology, outside && topology.networks.get(outside.networkId)),
+    hosts: gatewayHosts(
+      topology,
+      outside && topology.networks.get(outside.networkId),
+      canFailOver(topology, interfaces),
+    ),
   };
 }
 
@@ -131,13 +136,21 @@ function subnetsOf(networkId: string, topology: Topology): readonly Prefix[] {
   return ids.flatMap((id) => topology.subnets.get(id)?.cidr ?? []);
 }
 
-/** By priority, then by name. */
-function gatewayHosts(topology: Topology, external: Network | undefined): readonly string[] {
+/** Who serves is found by the tunnels: one that lives by physical networks as well has one gateway host alone. */
+function canFailOver({ settings, networks }: Topology, interfaces: Router['interfaces']): boolean {
+  const types = interfaces.map(({ networkId }) => networks.get(networkId)?.networkType ?? 'local');
+  return settings.l2Population && types.every(isTunnelled);
+}
+
+/** By priority, then by name; without failover the best one alone. */
+function gatewayHosts(topology: Topology, external: Network | undefined, failsOver: boolean): readonly string[] {
   const able = [...topology.hosts.values()].filter(
     (host) => host.agentMode === 'dvr_snat' && (external === undefined || reaches(host, external)),
   );
   able.sort((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.name, b.name));
-  return able.map(({ name }) => name);
+  const names = able.map(({ name }) => name);
+  const withTunnels = able.filter(({ localIp }) => localIp !== undefined).map(({ name }) => name);
+  return failsOver && withTunnels.length > 0 ? withTunnels : names.slice(0, 1);
 }
 
 /** Whether a host has the wire of an external network. */

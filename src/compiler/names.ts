@@ -6,6 +6,11 @@ import { createHash } from 'node:crypto';
 import { type Ip, ipToText } from '../lib/addresses.ts';
 import { HeddleError } from '../lib/errors.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
+import type { NetworkType } from '../topology/model.ts';
+
+export function isTunnelled(type: NetworkType | string): type is TunnelType {
+  return type === 'vxlan' || type === 'gre' || type === 'geneve';
+}
 
 /** The patch between br-int and br-tun: the end on br-int, and the end on br-tun. */
 export const PATCH_TUN = 'patch-tun';

@@ -7,12 +7,14 @@
 import type { Ip } from '../lib/addresses.ts';
 import { HeddleError } from '../lib/errors.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
-import type { Host, NetworkType, Port, Topology } from '../topology/model.ts';
+import type { Host, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey } from './facts.ts';
 import { GatewayPlaces } from './gateway-places.ts';
-import { tunnelPortName } from './names.ts';
+import { isTunnelled, tunnelPortName } from './names.ts';
 import { PairCounts } from './pair-counts.ts';
 import { buildRouting, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
+
+export { isTunnelled } from './names.ts';
 
 /** A tunnel that a host needs. */
 export interface TunnelNeed {
@@ -24,6 +26,8 @@ export interface TunnelNeed {
   readonly remoteIp: Ip;
   /** Neutron's name of the port. */
   readonly portName: string;
+  /** BFD runs on it: one of its ends can be a gateway among several. */
+  readonly isWatched: boolean;
 }
 
 /** What a tunnel port is known by on its host: `vxlan/node2`. */
@@ -38,10 +42,6 @@ export function tunnelKeyParts(key: string): { type: TunnelType; remoteHost: str
   if (!isTunnelled(type))
     throw new HeddleError('BAD_TUNNEL_KEY', `"${key}" is no tunnel key, as vxlan/node2 is`, { key });
   return { type, remoteHost: key.slice(slash + 1) };
-}
-
-export function isTunnelled(type: NetworkType | string): type is TunnelType {
-  return type === 'vxlan' || type === 'gre' || type === 'geneve';
 }
 
 /** Only a host with a tunnel endpoint has a tunnel bridge. */
@@ -265,7 +265,8 @@ export class Site {
       const { type, remoteHost } = tunnelKeyParts(key);
       const remoteIp = topology.hosts.get(remoteHost)?.localIp;
       if (remoteIp === undefined || remoteHost === host) continue;
-      needs.push({ key, type, remoteHost, localIp, remoteIp, portName: tunnelPortName(type, remoteIp) });
+      const isWatched = [host, remoteHost].some((end) => this.gateways.isWatched(end));
+      needs.push({ key, type, remoteHost, localIp, remoteIp, portName: tunnelPortName(type, remoteIp), isWatched });
     }
     return needs;
   }
@@ -279,6 +280,10 @@ export class Site {
       const hasPorts = this.hostsOf.elementsOf(networkId).has(host);
       const others = hasPorts ? this.#membersOf.elementsOf(networkId) : this.hostsOf.elementsOf(networkId);
       for (const remoteHost of others) keys.add(tunnelKey(type, remoteHost));
+    }
+    for (const { networkId, peer } of this.gateways.gatewayPeersOf(host)) {
+      const type = topology.networks.get(networkId)?.networkType;
+      if (type !== undefined && isTunnelled(type)) keys.add(tunnelKey(type, peer));
     }
     return keys;
   }

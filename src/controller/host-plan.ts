@@ -40,6 +40,8 @@ export interface WantedTunnel {
   readonly name: string;
   readonly type: 'vxlan' | 'gre' | 'geneve';
   readonly options: ReadonlyMap<string, string>;
+  /** Keys of Interface.bfd; absent: it is not ours to run there. */
+  readonly bfd?: ReadonlyMap<string, string>;
 }
 
 /** What the tag of a guest's port says. */
@@ -86,7 +88,7 @@ export type HostWrite =
       readonly table: 'Open_vSwitch' | 'Bridge' | 'Port' | 'Interface';
       readonly name: string;
       readonly uuid: string;
-      readonly column: 'other_config' | 'options' | 'external_ids';
+      readonly column: 'other_config' | 'options' | 'external_ids' | 'bfd';
       /** Keys to set, and with undefined keys to remove. Other keys stay. */
       readonly entries: ReadonlyMap<string, string | undefined>;
     };
@@ -223,7 +225,20 @@ function* planTunnels(wanted: WantedHost, view: SwitchView, exists: (bridge: str
     if (row.type !== tunnel.type) yield { kind: 'setColumns', ...identity, columns: { type: tunnel.type } };
     const entries = differingEntries(tunnel.options, row.options);
     if (entries.size > 0) yield { kind: 'setKeys', ...identity, column: 'options', entries };
+    const bfd = bfdEntries(tunnel.bfd, row.bfd);
+    if (bfd.size > 0) yield { kind: 'setKeys', ...identity, column: 'bfd', entries: bfd };
   }
+}
+
+/** Keys of Interface.bfd that heddle sets, and takes away where it needs them no more. */
+const BFD_KEYS = ['enable', 'min_rx', 'min_tx', 'mult'] as const;
+
+function bfdEntries(
+  wanted: ReadonlyMap<string, string> | undefined,
+  current: ReadonlyMap<string, string>,
+): Map<string, string | undefined> {
+  if (wanted !== undefined) return differingEntries(wanted, current);
+  return new Map(BFD_KEYS.filter((key) => current.has(key)).map((key) => [key, undefined]));
 }
 
 function* planTags(wanted: WantedHost, integration: BridgeView | undefined): Generator<HostWrite> {

@@ -56,20 +56,26 @@ export function neededPlaces(
   );
 }
 
-/** Who of ours asks on an external network: a gateway's address, else a floating IP. */
+/**
+ * Who of ours asks on an external network: the gateway that serves there, else a floating IP, else the host itself. A host that
+ * would be the gateway after another must not speak in that one's MAC; it has no address there, and asks by a probe (RFC 5227 §2.1).
+ */
 export function askerAt(
-  gateways: GatewayPlaces,
+  { gateways, topology, hostMacs }: Omit<ServedSite, 'zoneNumbers'>,
   served: Iterable<ServedAddress>,
   { host, networkId, ip }: OutsidePlace,
 ): Asker | undefined {
   for (const id of gateways.gatewaysOn.elementsOf(host)) {
-    const outside = gateways.model.routers.get(id)?.outside;
-    if (outside?.networkId !== networkId) continue;
-    const { macAddress: mac, addresses } = outside;
+    const router = gateways.model.routers.get(id);
+    if (router?.outside?.networkId !== networkId || router.hosts[0] !== host) continue;
+    const { macAddress: mac, addresses } = router.outside;
     const own = addresses.find((one) => typeof one === typeof ip);
     if (own !== undefined) return { mac, ip: typeof own === 'bigint' ? linkLocalOf(mac) : own };
   }
-  if (typeof ip === 'bigint') return undefined;
-  for (const one of served) if (one.host === host && one.networkId === networkId) return { mac: one.mac, ip: one.ip };
-  return undefined;
+  if (typeof ip === 'number') {
+    for (const one of served) if (one.host === host && one.networkId === networkId) return { mac: one.mac, ip: one.ip };
+  }
+  const mac = topology.hosts.get(host)?.dvrMac ?? hostMacs.get(host);
+  if (mac === undefined || !gateways.externalNetworksOn.elementsOf(host).has(networkId)) return undefined;
+  return { mac, ip: typeof ip === 'number' ? 0 : linkLocalOf(mac) };
 }

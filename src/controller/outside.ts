@@ -372,7 +372,8 @@ export class Outside {
   }
 
   #askerAt(place: OutsidePlace): Asker | undefined {
-    return askerAt(this.#options.compiler.site.gateways, this.#announcer.served.values(), place);
+    const { topology } = this.#options.compiler.site;
+    return topology && askerAt(this.#site(topology), this.#announcer.served.values(), place);
   }
 
   #schedule(): void {

@@ -84,13 +84,13 @@ function setKeys(transaction: Transaction<OpenVswitch>, write: Write<'setKeys'>)
   const uuid = write.uuid as Uuid;
   const pairs = new Map([...entries].filter((entry): entry is [string, string] => entry[1] !== undefined));
   const keys = [...entries.keys()];
-  if (table === 'Open_vSwitch' && column !== 'options') {
+  if (table === 'Open_vSwitch' && column !== 'options' && column !== 'bfd') {
     transaction.mutate('Open_vSwitch', uuid, column, 'delete', keys);
     if (pairs.size > 0) transaction.mutate('Open_vSwitch', uuid, column, 'insert', pairs);
-  } else if (table === 'Bridge' && column !== 'options') {
+  } else if (table === 'Bridge' && column !== 'options' && column !== 'bfd') {
     transaction.mutate('Bridge', uuid, column, 'delete', keys);
     if (pairs.size > 0) transaction.mutate('Bridge', uuid, column, 'insert', pairs);
-  } else if (table === 'Port' && column !== 'options') {
+  } else if (table === 'Port' && column !== 'options' && column !== 'bfd') {
     transaction.mutate('Port', uuid, column, 'delete', keys);
     if (pairs.size > 0) transaction.mutate('Port', uuid, column, 'insert', pairs);
   } else {

@@ -31,7 +31,7 @@ export function wantedHost(request: WantedRequest): WantedHost {
   return {
     bridges: wantedBridges(request),
     patches: wantedPatches(request),
-    tunnels: request.tunnels.map(wantedTunnel),
+    tunnels: request.tunnels.map((need) => wantedTunnel(need, request.topology.settings)),
     ...(hasTunnelBridge(host) && { tunnelBridge: tunnel }),
     integrationBridge: integration,
     tags: wantedTags(request, view.bridges.get(integration)),
@@ -88,8 +88,15 @@ function wantedPatches({ host, view, openPatches }: WantedRequest): readonly Wan
 }
 
 /** Names and options of tunnel ports are Neutron's. */
-function wantedTunnel(need: TunnelNeed): WantedTunnel {
+function wantedTunnel(need: TunnelNeed, { bfd }: Topology['settings']): WantedTunnel {
+  const watched = new Map([
+    ['enable', 'true'],
+    ['min_rx', `${bfd.minRxMs}`],
+    ['min_tx', `${bfd.minTxMs}`],
+    ['mult', `${bfd.mult}`],
+  ]);
   return {
+    ...(need.isWatched && { bfd: watched }),
     name: need.portName,
     type: need.type,
     options: new Map([

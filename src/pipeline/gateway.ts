@@ -6,6 +6,7 @@
 import type { Ip, Prefix } from '../lib/addresses.ts';
 import { arpAnswer, drop, type PlainAction, popVlan, setEthSrc, whole } from './actions.ts';
 import { brInt } from './br-int.ts';
+import { NO_MARK, setMark } from './gateway-failover.ts';
 import { type Entity, goto, track, visit } from './language.ts';
 import { ARP_OP, arp, ICMPV4, ICMPV6, icmpv4, icmpv6, inPrefix, ipv4, ipv6 } from './match.ts';
 import type { NatPart } from './nat.ts';
@@ -28,6 +29,8 @@ export interface GatewayInterface extends Entity {
   readonly localVlan: number;
   readonly macAddress: number;
   readonly ipv4Addresses: readonly number[];
+  /** Better hosts are gateways of the router too: what this host sends there asks who serves. Default: no. */
+  readonly isStandby?: boolean;
 }
 
 export const toGateway = rules(
@@ -38,9 +41,11 @@ export const toGateway = rules(
       ROUTER_DELIVER: 'To such a MAC from the router on this host: in again, now as the gateway.',
     },
   },
-  ({ routerKey, localVlan, macAddress, ipv4Addresses }: GatewayInterface, table) => {
+  ({ routerKey, localVlan, macAddress, ipv4Addresses, isStandby = false }: GatewayInterface, table) => {
+    // Of several, a guest of this host asks who serves like any other: what does come in bears the mark.
+    const mark = isStandby ? { pktMark: routerKey } : {};
     const here = { ...inNetwork(localVlan), ethDst: macAddress };
-    const takeIn = [setRouter(routerKey), goto('ROUTER_ROUTE')] as const;
+    const takeIn = [isStandby ? NO_MARK : [], setRouter(routerKey), goto('ROUTER_ROUTE')] as const;
     return [
       ...ipv4Addresses.map((ip) =>
         table.ROUTER_IN(
@@ -50,10 +55,10 @@ export const toGateway = rules(
           goto('ROUTER_DELIVER'),
         ),
       ),
-      table.ROUTER_IN(30, ipv4(here), ...takeIn),
-      table.ROUTER_IN(30, ipv6(here), ...takeIn),
-      table.ROUTER_IN(20, here, drop),
-      table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN')),
+      table.ROUTER_IN(30, ipv4({ ...here, ...mark }), ...takeIn),
+      table.ROUTER_IN(30, ipv6({ ...here, ...mark }), ...takeIn),
+      table.ROUTER_IN(20, { ...here, ...mark }, drop),
+      ...(isStandby ? [] : [table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))]),
     ];
   },
 );
@@ -64,7 +69,11 @@ export interface GatewayEntrance extends GatewayInterface {
   readonly ofport: number;
 }
 
-const enter = ({ localVlan }: GatewayEntrance): readonly PlainAction[] => [popVlan, setNetwork(localVlan)];
+const enter = ({ localVlan, isStandby = false, routerKey }: GatewayEntrance): readonly PlainAction[] => [
+  popVlan,
+  setNetwork(localVlan),
+  ...(isStandby ? [setMark(routerKey)] : []),
+];
 
 export const toGatewayFromOtherHost = rules(
   'to-gateway-from-other-host',

@@ -17,7 +17,8 @@ import {
 } from './actions.ts';
 import { brInt } from './br-int.ts';
 import { brPhys } from './br-phys.ts';
-import { type Entity, goto, visit } from './language.ts';
+import { entrance, type ServingAsker } from './gateway-failover.ts';
+import { type Entity, goto, type Line, type TableWriters, visit } from './language.ts';
 import { ARP_OP, arp, type FlowMatch, ICMPV6, icmpv6, ipv4, ipv6 } from './match.ts';
 import { toController } from './packet-in-reasons.ts';
 import { inNetwork, nextHopIs, setNetwork } from './router-registers.ts';
@@ -46,6 +47,22 @@ const takenIn = ({ localVlan, segmentationId }: OutsideWire): readonly PlainActi
 /** A MAC of ours on an external network: the host's for floating IPs, a gateway port's for a router. */
 export interface OutsideMac extends OutsideWire {
   readonly macAddress: number;
+  /** Better hosts have it too: this one serves only when none of them lives. */
+  readonly asker?: ServingAsker;
+}
+
+/** Rows of table 0 for what comes from the wire, first through br-tun where others may serve. */
+function comesIn(
+  table: Pick<TableWriters<typeof brInt.tables>, 'LOCAL_SWITCHING'>,
+  wire: OutsideMac,
+  match: FlowMatch,
+): readonly Line[] {
+  const { asks, enters } = entrance({ ...onTheWire(wire), ...match }, takenIn(wire), wire.asker);
+  if (asks === undefined) return [table.LOCAL_SWITCHING(6, enters.match, enters.actions, goto('ROUTER_IN'))];
+  return [
+    table.LOCAL_SWITCHING(6, asks.match, asks.actions),
+    table.LOCAL_SWITCHING(9, enters.match, enters.actions, goto('ROUTER_IN')),
+  ];
 }
 
 export const outsideMac = rules(
@@ -61,11 +78,12 @@ export const outsideMac = rules(
     const { localVlan, macAddress: ethDst } = wire;
     const here = { ...inNetwork(localVlan), ethDst };
     return [
-      table.LOCAL_SWITCHING(6, { ...onTheWire(wire), ethDst }, takenIn(wire), goto('ROUTER_IN')),
+      ...comesIn(table, wire, { ethDst }),
       table.ROUTER_IN(38, arp({ ...here, arpOp: ARP_OP.reply }), toController('watch')),
       table.ROUTER_IN(38, icmpv6('neighbourAdvertisement', { ...here, icmpv6Code: 0 }), toController('watch')),
       table.ROUTER_IN(20, here, drop),
-      table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN')),
+      // Where others may serve, it goes out to whoever does.
+      ...(wire.asker === undefined ? [table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))] : []),
     ];
   },
 );
@@ -87,7 +105,7 @@ export const arpFromOutside = rules(
     const { ip: arpTpa, localVlan, macAddress } = address;
     const asked = arp({ arpOp: ARP_OP.request, arpTpa });
     return [
-      table.LOCAL_SWITCHING(6, { ...onTheWire(address), ...asked }, takenIn(address), goto('ROUTER_IN')),
+      ...comesIn(table, address, asked),
       table.ROUTER_IN(40, { ...inNetwork(localVlan), ...asked }, arpAnswer(macAddress, arpTpa), goto('ROUTER_DELIVER')),
     ];
   },
@@ -134,7 +152,7 @@ export const solicitationFromOutside = rules(
       const here = { ...inNetwork(localVlan), ...asked };
       const said = icmpv6('neighbourAdvertisement', { ...inNetwork(localVlan), icmpv6Code: 0, ndTarget: ip });
       return [
-        table.LOCAL_SWITCHING(6, { ...onTheWire(wire), ...asked }, takenIn(wire), goto('ROUTER_IN')),
+        ...comesIn(table, wire, asked),
         table.ROUTER_IN(
           41,
           { ...here, ipv6Src: 0n },

@@ -88,6 +88,7 @@ describe('tunnels of a host', () => {
         localIp: ipFromText('192.0.2.3'),
         remoteIp: ipFromText('192.0.2.1'),
         portName: 'gre-c0000201',
+        isWatched: false,
       },
     ]);
     made.setPortLocation('blue2', undefined);

@@ -32,6 +32,7 @@ const TUNNEL = {
   remoteHost: 'node2',
   localIp: 1,
   remoteIp: 2,
+  isWatched: false,
   portName: 'vxlan-00000002',
 };
 

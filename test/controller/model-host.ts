@@ -134,6 +134,7 @@ export class ModelHost {
       external_ids: new Map(port.ifaceId === undefined ? [] : [['iface-id', port.ifaceId]]),
       ofport,
       options: new Map(Object.entries(port.options ?? {})),
+      bfd: new Map(),
     });
     ports.push(
       this.#insert('Port', {

@@ -55,7 +55,7 @@ export interface SiteOptions {
 const LISTEN = `tcp:${CONTROLLER_IP}:6653`;
 /** The cookie of flows that came from learn(), as src/flow/cookie.ts draws it. */
 const LEARNED = /^cookie=0x484402/;
-const DEFAULT_HOSTS = ['node1', 'node2', 'node3'];
+export const DEFAULT_HOSTS = ['node1', 'node2', 'node3'];
 /** What fits into an underlay of 1500 bytes, by the kind of network. */
 export const DEFAULT_MTU = { vxlan: 1450, gre: 1458, geneve: 1442, vlan: 1500, flat: 1500, local: 1500 } as const;
 

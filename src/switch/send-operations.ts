@@ -3,14 +3,16 @@
  *
  * A small difference is one bundle: the bridge goes from what it had to what it should have at once. A large one is cut into
  * bundles of LIMITS.bundleLength: groups, then what puts flows, then what deletes flows (make before break), then groups that
- * nobody names any more. Among the puts high tables go first, among the deletes low tables, so that no packet is sent to a
- * table that is not filled yet (docs/decisions/0001-bundle-order.md).
+ * nobody names any more. Puts go from the last table to the first, and in a table from the highest priority to the lowest;
+ * deletes the other way round: a packet meets a table only when it is filled, and an exception before what it is an exception
+ * to (docs/decisions/0001-bundle-order.md).
  *
  * Open vSwitch takes no meter-mods in bundles (OFPBFC_MSG_UNSUP): meters are put before the first bundle, and removed after the last.
  */
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { BatchResult, SwitchConnection } from '../openflow/connection.ts';
+import { FRAME, u16 } from './flow-bytes.ts';
 import type { Operation, Refusal } from './operations.ts';
 import { inTurns } from './turns.ts';
 
@@ -58,8 +60,8 @@ interface OrderedOperations {
 function* inOrder(operations: readonly Operation[]): Generator<void, OrderedOperations> {
   const meterPuts: Operation[] = [];
   const groupPuts: Operation[] = [];
-  const flowPutsByTable: Operation[][] = [];
-  const flowDeletesByTable: Operation[][] = [];
+  const flowPuts = new Map<number, Operation[]>();
+  const flowDeletes = new Map<number, Operation[]>();
   const groupDeletes: Operation[] = [];
   const meterDeletes: Operation[] = [];
   for (const operation of operations) {
@@ -68,20 +70,27 @@ function* inOrder(operations: readonly Operation[]): Generator<void, OrderedOper
     if (operation.subject === 'meter') (isDelete ? meterDeletes : meterPuts).push(operation);
     else if (operation.subject === 'group') (isDelete ? groupDeletes : groupPuts).push(operation);
     else {
-      const byTable = isDelete ? flowDeletesByTable : flowPutsByTable;
-      const ofTable = byTable[operation.table] ?? [];
-      byTable[operation.table] = ofTable;
-      ofTable.push(operation);
+      const byRank = isDelete ? flowDeletes : flowPuts;
+      const rank = operation.table * PRIORITIES + u16(operation.frame, FRAME.priority);
+      const alike = byRank.get(rank);
+      if (alike === undefined) byRank.set(rank, [operation]);
+      else alike.push(operation);
     }
   }
   return {
     meterPuts,
     groupPuts,
-    flowPuts: flowPutsByTable.reverse().flat(),
-    flowDeletes: flowDeletesByTable.flat(),
+    flowPuts: byRankUpwards(flowPuts).reverse().flat(),
+    flowDeletes: byRankUpwards(flowDeletes).flat(),
     groupDeletes,
     meterDeletes,
   };
+}
+
+const PRIORITIES = 0x1_0000;
+
+function byRankUpwards(byRank: ReadonlyMap<number, readonly Operation[]>): (readonly Operation[])[] {
+  return [...byRank].sort(([left], [right]) => left - right).map(([, alike]) => alike);
 }
 
 interface Result {

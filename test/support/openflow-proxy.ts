@@ -15,6 +15,21 @@ export interface Cut {
   readonly afterMessages?: number;
   /** Cut when this many bytes have been passed on, be it in the middle of a message. */
   readonly afterBytes?: number;
+  /** Cut when a message has been passed on of which this is so. */
+  readonly afterMessage?: (frame: Uint8Array) => boolean;
+  /**
+   * From then on nothing more of this side is passed on, but the connection ends only behind such a message of the other side. A
+   * switch that cannot write an answer any more does not read what was sent before, either.
+   */
+  readonly untilAnswer?: (frame: Uint8Array) => boolean;
+}
+
+/** Of one connection, both ways. */
+interface Passing {
+  readonly cut: Cut | undefined;
+  readonly onCut: () => void;
+  /** Nothing more of the side that is cut is passed on. */
+  isEnding: boolean;
 }
 
 export class OpenFlowProxy {
@@ -68,32 +83,34 @@ export class OpenFlowProxy {
     }
     const onCut = (): void => {
       this.cutCount += 1;
+      for (const socket of [controller, bridge]) socket.removeAllListeners('data');
       // What was passed on still arrives; nothing else does.
       controller.destroySoon();
       bridge.destroySoon();
     };
-    this.#pass(controller, bridge, { side: 'controller', cut, onCut });
-    this.#pass(bridge, controller, { side: 'switch', cut, onCut });
+    const state: Passing = { cut, onCut, isEnding: false };
+    this.#pass(controller, bridge, { side: 'controller', state });
+    this.#pass(bridge, controller, { side: 'switch', state });
   }
 
-  #pass(
-    from: Socket,
-    to: Socket,
-    { side, cut, onCut }: { readonly side: Side; readonly cut: Cut | undefined; readonly onCut: () => void },
-  ): void {
+  #pass(from: Socket, to: Socket, { side, state }: { readonly side: Side; readonly state: Passing }): void {
+    const { cut, onCut } = state;
+    const isCutSide = cut?.side === side;
     const cutter = new FrameCutter();
-    let messagesLeft = (cut?.side === side ? cut.afterMessages : undefined) ?? Number.POSITIVE_INFINITY;
-    let bytesLeft = (cut?.side === side ? cut.afterBytes : undefined) ?? Number.POSITIVE_INFINITY;
+    let messagesLeft = (isCutSide ? cut.afterMessages : undefined) ?? Number.POSITIVE_INFINITY;
+    let bytesLeft = (isCutSide ? cut.afterBytes : undefined) ?? Number.POSITIVE_INFINITY;
     from.on('data', (chunk) => {
       for (const frame of cutter.push(chunk)) {
-        if (messagesLeft <= 0 || bytesLeft <= 0 || to.destroyed || to.writableEnded) return;
+        if (to.destroyed || to.writableEnded || (state.isEnding && isCutSide)) continue;
         // The chunk is not ours to change.
         const copy = Buffer.from(frame);
         this.alter(copy, side);
         to.write(copy.subarray(0, Math.min(copy.length, bytesLeft)));
         messagesLeft -= 1;
         bytesLeft -= copy.length;
-        if (messagesLeft <= 0 || bytesLeft <= 0) {
+        const isLast = messagesLeft <= 0 || bytesLeft <= 0 || (isCutSide && cut.afterMessage?.(copy) === true);
+        if (isLast && cut?.untilAnswer !== undefined) state.isEnding = true;
+        else if (isLast || (state.isEnding && !isCutSide && cut?.untilAnswer?.(copy) === true)) {
           onCut();
           return;
         }

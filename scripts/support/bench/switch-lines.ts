@@ -17,39 +17,45 @@ import type { Topology } from '../../../src/topology/model.ts';
 import { OvsSandbox } from '../../../test/support/ovs-sandbox.ts';
 import { Switchboard } from '../../../test/support/switchboard.ts';
 import { BareSwitch } from './bare-switch.ts';
-import { type Line, type LineOptions, median, type Row, timed } from './measure.ts';
+import { collectGarbage, type Line, type LineOptions, median, type Row, timed } from './measure.ts';
 import { compileOneHost, ONE_HOST, oneHostSite } from './site.ts';
 
 const BRIDGE = 'br-tun';
 const FLOWS = 100_000;
 const run = promisify(execFile);
 
-/** A bridge that listens, and what heddle reaches it with. */
+const DPID = 0xb1n;
+
+/** A bridge that listens. */
 class Bench {
   readonly sandbox: OvsSandbox;
-  readonly board = new Switchboard();
   readonly port: number;
-  readonly connection: SwitchConnection;
 
-  private constructor(sandbox: OvsSandbox, board: Switchboard, port: number, connection: SwitchConnection) {
+  private constructor(sandbox: OvsSandbox, port: number) {
     this.sandbox = sandbox;
-    this.board = board;
     this.port = port;
-    this.connection = connection;
   }
 
   static async start(): Promise<Bench> {
     const sandbox = await OvsSandbox.start();
     const port = await freePort();
     await sandbox.addBridge(BRIDGE, { datapathId: '00000000000000b1', controllers: [`ptcp:${port}:127.0.0.1`] });
-    const board = new Switchboard();
-    board.dial(`tcp:127.0.0.1:${port}`);
-    return new Bench(sandbox, board, port, await board.connected(0xb1n));
+    return new Bench(sandbox, port);
   }
 
-  installer(book: () => BridgeBook): BridgeInstaller {
-    const { logger, limitedLog } = this.board;
-    return new BridgeInstaller({ host: ONE_HOST, bridge: BRIDGE, book, drift: () => 'repair', logger, limitedLog });
+  /** A connection of heddle's, and an installer for it that waits to be attached. */
+  async connect(book: () => BridgeBook): Promise<HeddleSide> {
+    const board = new Switchboard();
+    board.dial(`tcp:127.0.0.1:${this.port}`);
+    const connection = await board.connected(DPID);
+    const { logger, limitedLog } = board;
+    const drift = (): 'repair' => 'repair';
+    const installer = new BridgeInstaller({ host: ONE_HOST, bridge: BRIDGE, book, drift, logger, limitedLog });
+    const close = async (): Promise<void> => {
+      installer.close();
+      await board.close();
+    };
+    return { connection, installer, close };
   }
 
   async clear(): Promise<void> {
@@ -74,9 +80,14 @@ class Bench {
   }
 
   async stop(): Promise<void> {
-    await this.board.close();
     await this.sandbox.kill();
   }
+}
+
+interface HeddleSide {
+  readonly connection: SwitchConnection;
+  readonly installer: BridgeInstaller;
+  close(): Promise<void>;
 }
 
 export async function freePort(): Promise<number> {
@@ -108,12 +119,14 @@ function bookOf(compiler: Compiler): BridgeBook {
 /** What one cold sync takes, from the loaded file to the last barrier. */
 async function coldSync(bench: Bench, topology: Topology): Promise<number> {
   let book: BridgeBook = new BridgeLedger(ONE_HOST, BRIDGE);
-  const installer = bench.installer(() => book);
+  const { connection, installer, close } = await bench.connect(() => book);
+  collectGarbage();
   const start = performance.now();
   book = bookOf(compileOneHost(topology));
-  installer.attach(bench.connection);
+  installer.attach(connection);
   await installer.settled();
   const ms = performance.now() - start;
+  await close();
   const count = await bench.flowCount();
   if (count !== book.size) throw new Error(`${count} flows on the bridge, ${book.size} in the book`);
   return ms;
@@ -184,8 +197,8 @@ export async function measureReconcile(flowCount: number, rounds: number): Promi
   const bench = await Bench.start();
   try {
     const book = bookOf(compileOneHost(oneHostSite(flowCount)));
-    const installer = bench.installer(() => book);
-    installer.attach(bench.connection);
+    const { connection, installer, close } = await bench.connect(() => book);
+    installer.attach(connection);
     await installer.settled();
     const before = installer.status().flowMods;
     const heddle: number[] = [];
@@ -204,6 +217,7 @@ export async function measureReconcile(flowCount: number, rounds: number): Promi
     }
     const after = installer.status().flowMods;
     const flowMods = after.add + after.modify + after.delete - before.add - before.modify - before.delete;
+    await close();
     return { flows: book.size, heddle, dump, flowMods };
   } finally {
     await bench.stop();

@@ -11,9 +11,9 @@ import { desired, miss, OneBridge, output } from '../support/one-bridge.ts';
 import { OpenFlowProxy } from '../support/openflow-proxy.ts';
 import { waitFor } from '../support/ovs-sandbox.ts';
 
-/** Each has two rows of guards in table 0, two in table 25, and one that delivers to it. */
-const PORTS = 3_000;
-const SAMPLES = [1, 2, 1_500, 2_999, 3_000];
+/** Each has a row in table 0 that leads to its guards in table 25, and one in table 60 that delivers to it: no table fits into a bundle. */
+const PORTS = 5_000;
+const SAMPLES = [1, 2, 2_500, 4_999, 5_000];
 
 const macOf = (port: number): number => 0x02_00_00_00_00_00 + port;
 const macText = (port: number): string =>

@@ -39,6 +39,11 @@ export class FlowIndex {
     this.#link(index, hash);
   }
 
+  /** Nothing was ever added. */
+  get isEmpty(): boolean {
+    return this.#flows.length === 0;
+  }
+
   /** The flow, which is no longer in the index. */
   take(wanted: FlowBytes): RawFlow | undefined {
     const position = this.#position(wanted, hashOf(wanted));

@@ -87,7 +87,7 @@ export function* reconcileSteps(
   }
   const encoder = new FlowEncoder();
   const refused: UnwritableFlow[] = [];
-  const unmet = new Map<string, Unmet>();
+  const unmet: Unmet[] = [];
   let sameCount = 0;
   for (const one of desired) {
     if (isStep()) yield;
@@ -101,14 +101,21 @@ export function* reconcileSteps(
     if (raw !== undefined && sameAttributes(frame, raw) && sameBytes(instructionBytes, raw.instructionBytes)) {
       sameCount += 1;
     } else {
-      unmet.set(frameKey(frame), { desired: one, frame: encoder.take(), installed: raw });
+      unmet.push({ desired: one, frame: encoder.take(), installed: raw });
     }
   }
   const left = new Set<RawFlow>();
   for (const raw of index.rest()) left.add(raw);
   yield;
-  sameCount += yield* settleByMeaning(unmet, left, encoder);
-  return { ...(yield* sortOut(unmet.values(), left)), sameCount, refused };
+  // On a bridge that was empty nothing can mean the same.
+  if (index.isEmpty) return { ...(yield* sortOut(unmet, left)), sameCount, refused };
+  const byKey = new Map<string, Unmet>();
+  for (const one of unmet) {
+    byKey.set(frameKey(one.frame), one);
+    if (isStep()) yield;
+  }
+  sameCount += yield* settleByMeaning(byKey, left, encoder);
+  return { ...(yield* sortOut(byKey.values(), left)), sameCount, refused };
 }
 
 function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | undefined {

@@ -12,6 +12,7 @@ import { invariant } from '../lib/errors.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
+import { Rows, type Stale } from './rows.ts';
 import { Shared } from './shared.ts';
 
 /** Flows of one bridge, and the groups and meters that they name. */
@@ -130,12 +131,6 @@ export class Engine {
   markStale(stale: Stale): void {
     this.#stale.push(stale);
   }
-}
-
-/** Something to be looked at in the pass to come. */
-interface Stale {
-  /** Gives how many owners, or rows of one, it rendered. */
-  renderIfStale(): number;
 }
 
 /** Flows, groups and meters of an owner as they stand in a book. */
@@ -345,83 +340,6 @@ class Following implements Follower {
     invariant(child !== undefined, 'An element that leaves was there.', { element });
     this.#children.delete(element);
     child.owner.end();
-  }
-}
-
-interface RowsOptions {
-  readonly collection: Collection;
-  readonly ledger: BridgeLedger;
-  readonly flowsOf: (element: string) => readonly DesiredFlow[];
-  readonly markStale: (rows: Rows) => void;
-}
-
-/** The flows of one owner on one bridge, element by element. */
-class Rows implements Follower, Stale {
-  readonly #options: RowsOptions;
-  /** By place of an element in the collection: what its flows are released by, and 1; 0: it has none. */
-  #claims: number[] = [];
-  #stale: Set<string> | undefined;
-
-  constructor(options: RowsOptions) {
-    this.#options = options;
-    options.collection.follow(this);
-  }
-
-  /** Render them all. Gives how many. */
-  begin(): number {
-    this.#stale = undefined;
-    const { elements, placeCount } = this.#options.collection;
-    this.#claims = new Array<number>(placeCount).fill(0);
-    for (const element of elements) this.#render(element);
-    return elements.size;
-  }
-
-  end(): void {
-    this.#stale = undefined;
-    this.#options.collection.unfollow(this);
-    for (const claims of this.#claims) if (claims !== 0) this.#options.ledger.releaseAll(claims - 1);
-    this.#claims = [];
-  }
-
-  added(element: string): void {
-    this.touched(element);
-  }
-
-  touched(element: string): void {
-    if (this.#stale === undefined) {
-      this.#stale = new Set();
-      this.#options.markStale(this);
-    }
-    this.#stale.add(element);
-  }
-
-  removed(element: string): void {
-    this.#stale?.delete(element);
-    this.#release(this.#options.collection.placeOf(element));
-  }
-
-  renderIfStale(): number {
-    const stale = this.#stale ?? new Set();
-    this.#stale = undefined;
-    for (const element of stale) this.#render(element);
-    return stale.size;
-  }
-
-  #render(element: string): void {
-    const { collection, flowsOf, ledger } = this.#options;
-    const place = collection.placeOf(element);
-    this.#release(place);
-    const flows = flowsOf(element);
-    if (flows.length === 0) return;
-    while (place >= this.#claims.length) this.#claims.push(0);
-    this.#claims[place] = ledger.claimAll(flows) + 1;
-  }
-
-  #release(place: number): void {
-    const claims = this.#claims[place] ?? 0;
-    if (claims === 0) return;
-    this.#claims[place] = 0;
-    this.#options.ledger.releaseAll(claims - 1);
   }
 }
 

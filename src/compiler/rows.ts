@@ -1,0 +1,90 @@
+/**
+ * The rows of one owner on one bridge: flows for each element of a collection, rendered element by element as they come, change
+ * and go. Serves engine.ts, for what comes in thousands and is not worth an owner each.
+ */
+import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { BridgeLedger } from './book.ts';
+import type { Collection, Follower } from './facts.ts';
+
+/** Something to be looked at in the pass to come. */
+export interface Stale {
+  /** Gives how many owners, or rows of one, it rendered. */
+  renderIfStale(): number;
+}
+
+export interface RowsOptions {
+  readonly collection: Collection;
+  readonly ledger: BridgeLedger;
+  readonly flowsOf: (element: string) => readonly DesiredFlow[];
+  readonly markStale: (rows: Rows) => void;
+}
+
+/** The flows of one owner on one bridge, element by element. */
+export class Rows implements Follower, Stale {
+  readonly #options: RowsOptions;
+  /** By place of an element in the collection: what its flows are released by, and 1; 0: it has none. */
+  #claims: number[] = [];
+  #stale: Set<string> | undefined;
+
+  constructor(options: RowsOptions) {
+    this.#options = options;
+    options.collection.follow(this);
+  }
+
+  /** Render them all. Gives how many. */
+  begin(): number {
+    this.#stale = undefined;
+    const { elements, placeCount } = this.#options.collection;
+    this.#claims = new Array<number>(placeCount).fill(0);
+    for (const element of elements) this.#render(element);
+    return elements.size;
+  }
+
+  end(): void {
+    this.#stale = undefined;
+    this.#options.collection.unfollow(this);
+    for (const claims of this.#claims) if (claims !== 0) this.#options.ledger.releaseAll(claims - 1);
+    this.#claims = [];
+  }
+
+  added(element: string): void {
+    this.touched(element);
+  }
+
+  touched(element: string): void {
+    if (this.#stale === undefined) {
+      this.#stale = new Set();
+      this.#options.markStale(this);
+    }
+    this.#stale.add(element);
+  }
+
+  removed(element: string): void {
+    this.#stale?.delete(element);
+    this.#release(this.#options.collection.placeOf(element));
+  }
+
+  renderIfStale(): number {
+    const stale = this.#stale ?? new Set();
+    this.#stale = undefined;
+    for (const element of stale) this.#render(element);
+    return stale.size;
+  }
+
+  #render(element: string): void {
+    const { collection, flowsOf, ledger } = this.#options;
+    const place = collection.placeOf(element);
+    this.#release(place);
+    const flows = flowsOf(element);
+    if (flows.length === 0) return;
+    while (place >= this.#claims.length) this.#claims.push(0);
+    this.#claims[place] = ledger.claimAll(flows) + 1;
+  }
+
+  #release(place: number): void {
+    const claims = this.#claims[place] ?? 0;
+    if (claims === 0) return;
+    this.#claims[place] = 0;
+    this.#options.ledger.releaseAll(claims - 1);
+  }
+}

@@ -23,6 +23,8 @@ export const LIMITS = {
   echoIntervalMs: 5_000,
   /** Answers a request may wait for; then the connection is given up. */
   requestTimeoutMs: 10_000,
+  /** Packets that one bridge may send us in a second, whatever flows it has: some four times what the meters let pass. */
+  packetInsPerS: 5_000,
   /** Bytes of one reply in several parts: a dump of a million flows is some 200 MB. */
   replySize: 512 * 1024 * 1024,
   /** Flows asked of a switch at once: its answer keeps the userspace datapath for some 5 µs a flow, and packets wait. */

@@ -9,6 +9,7 @@ import { BUNDLE_ATOMIC_ORDERED, bundleAddSlabs, messageSlabs } from './bundle.ts
 import { type ChannelDropCode, type Features, FIRST_FREE_XID } from './channel.ts';
 import { type ChannelEnd, type ChannelSocket, frameXid } from './channel-socket.ts';
 import { encodeMessage } from './codec.ts';
+import { NXT_PACKET_IN2, OFPT_EXPERIMENTER } from './experimenter-codec.ts';
 import { cutFlowDump, multipartHasMore, type RawFlow } from './flow-dump.ts';
 import {
   type BundleControl,
@@ -21,6 +22,8 @@ import {
   PORT_STATUS_REASONS,
   type Port,
 } from './messages.ts';
+import { NICIRA_EXPERIMENTER } from './oxm.ts';
+import { PacketInBudget, type PacketInCounts } from './packet-in-budget.ts';
 import { ConnectionClosedError, OpenFlowError, PendingRequests, type XidRange } from './requests.ts';
 
 /** A packet that the switch sent us, whichever message it came in. */
@@ -94,6 +97,7 @@ export class SwitchConnection {
   readonly #channel: ChannelSocket;
   readonly #nowMs: () => number;
   readonly #requests = new PendingRequests();
+  readonly #packetIns: PacketInBudget;
   readonly #handlers = new Set<ConnectionHandlers>();
   readonly #ports = new Map<number, Port>();
   #nextXid = FIRST_FREE_XID;
@@ -107,6 +111,7 @@ export class SwitchConnection {
     this.features = options.features;
     this.#channel = options.channel;
     this.#nowMs = options.nowMs;
+    this.#packetIns = new PacketInBudget(options.nowMs());
     for (const port of options.ports) this.#ports.set(port.port, port);
   }
 
@@ -127,6 +132,10 @@ export class SwitchConnection {
   /** Bytes that wait to be sent. */
   get queuedSize(): number {
     return this.#channel.queuedSize;
+  }
+
+  get packetInCounts(): PacketInCounts {
+    return this.#packetIns.counts;
   }
 
   /** Gives a function that takes the handlers away again. */
@@ -241,6 +250,7 @@ export class SwitchConnection {
   }
 
   receiveFrame(frame: Uint8Array): boolean {
+    if (isPacketIn(frame)) return !this.#packetIns.take(this.#nowMs());
     const xid = frameXid(frame);
     if (frame[1] !== OFPT_MULTIPART_REPLY || !this.#requests.wantsFrame(xid)) return false;
     if (!this.#requests.takeFrame(xid, frame, multipartHasMore(frame), this.#nowMs())) {
@@ -307,7 +317,16 @@ export class SwitchConnection {
   }
 }
 
+const OFPT_PACKET_IN = 10;
 const OFPT_MULTIPART_REPLY = 19;
+
+/** Of the standard, or NXT_PACKET_IN2. Packets that came during the handshake are few, and not counted. */
+function isPacketIn(frame: Uint8Array): boolean {
+  if (frame[1] === OFPT_PACKET_IN) return true;
+  if (frame[1] !== OFPT_EXPERIMENTER || frame.length < 16) return false;
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  return view.getUint32(8) === NICIRA_EXPERIMENTER && view.getUint32(12) === NXT_PACKET_IN2;
+}
 
 function isKind<Kind extends MultipartReply['kind']>(
   body: MultipartReply,

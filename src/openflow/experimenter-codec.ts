@@ -14,6 +14,7 @@ import { WireError } from './wire-error.ts';
 export const OFPT_EXPERIMENTER = 4;
 /** ONF_ET_BUNDLE_ADD_MESSAGE */
 export const ONF_BUNDLE_ADD = 2301;
+export const NXT_PACKET_IN2 = 30;
 
 /** NXPINT_*: the properties of NXT_PACKET_IN2 and NXT_RESUME. */
 const PACKET_PROPERTIES = {
@@ -312,7 +313,7 @@ export const EXPERIMENTER_MESSAGES = {
   },
   packetIn2: {
     code: OFPT_EXPERIMENTER,
-    experimenter: [NICIRA_EXPERIMENTER, 30],
+    experimenter: [NICIRA_EXPERIMENTER, NXT_PACKET_IN2],
     write: writePacketProperties,
     read: (cursor, { xid }) => readPacketProperties(cursor, xid),
   },

@@ -29,6 +29,7 @@ export { cutFlowDump, type RawFlow } from './flow-dump.ts';
 export { FrameCutter } from './frame.ts';
 export { OpenFlowListener, type OpenFlowListenerOptions } from './listener.ts';
 export * from './messages.ts';
+export type { PacketInCounts } from './packet-in-budget.ts';
 export { ConnectionClosedError, OpenFlowError } from './requests.ts';
 export { Slab, SlabPool, type SlabPoolOptions } from './slab.ts';
 export { WireError, type WireErrorCode } from './wire-error.ts';

@@ -11,6 +11,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
+import type { PacketInCounts } from '../openflow/packet-in-budget.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
 import { compareBridge, dumpBridge, operationsOf, presentNumbers, readBook, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift } from './drift-watch.ts';
@@ -65,6 +66,8 @@ export class BridgeInstaller {
   #changeCount = 0;
   #generationConfirmed = 0;
   #connectionCount = 0;
+  /** Of connections that have ended. */
+  #packetIns: PacketInCounts = { taken: 0, dropped: 0 };
   #learnedFlowCount = 0;
   #passCount = 0;
   #lastPassMs: number | undefined;
@@ -93,7 +96,10 @@ export class BridgeInstaller {
     if (!connection.isOpen) return;
     this.#connectionCount += 1;
     connection.subscribe({
-      closed: () => this.#lost(connection),
+      closed: () => {
+        this.#packetIns = sumOf([this.#packetIns, connection.packetInCounts]);
+        this.#lost(connection);
+      },
       error: ({ code, xid }) => this.#report.strayError(code, xid),
     });
     const former = this.#connection;
@@ -159,6 +165,7 @@ export class BridgeInstaller {
       flowMods: { ...this.#report.mods.flow },
       groupMods: { ...this.#report.mods.group },
       meterMods: { ...this.#report.mods.meter },
+      packetIns: sumOf([this.#packetIns, ...this.#live().map((one) => one.packetInCounts)]),
       drift: { ...this.#report.drift },
       isWatched: this.#watch.isWatching,
       errorCount: this.#report.errorCount,
@@ -168,10 +175,14 @@ export class BridgeInstaller {
 
   /** End the connection and every timer. The flows stay on the bridge. */
   close(): void {
-    const connections = [this.#connection, ...this.#standby];
+    const connections = this.#live();
     this.#standby.length = 0;
     this.#use(undefined);
-    for (const connection of connections) connection?.close('CLOSED', 'the controller closes');
+    for (const connection of connections) connection.close('CLOSED', 'the controller closes');
+  }
+
+  #live(): readonly SwitchConnection[] {
+    return [...(this.#connection === undefined ? [] : [this.#connection]), ...this.#standby];
   }
 
   /** Begin anew on this connection: nothing that was sent or waited on another one counts. */
@@ -374,6 +385,10 @@ export class BridgeInstaller {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+function sumOf(counts: readonly PacketInCounts[]): PacketInCounts {
+  return counts.reduce((sum, one) => ({ taken: sum.taken + one.taken, dropped: sum.dropped + one.dropped }));
 }
 
 const NOTHING_REFUSED = { refused: [] as readonly Refusal[] };

@@ -1,6 +1,7 @@
 /**
  * What `heddle status` and the metrics say of one bridge. Filled by installer.ts.
  */
+import type { PacketInCounts } from '../openflow/packet-in-budget.ts';
 
 export interface RefusedFlowStatus {
   /** In ovs-ofctl's text. */
@@ -45,6 +46,8 @@ export interface BridgeStatus {
    * switch tells of them.
    */
   readonly drift: DriftCounts;
+  /** Packets that the bridge sent us since the start; `dropped`: more than LIMITS.packetInsPerS, left out unread. */
+  readonly packetIns: PacketInCounts;
   /** The switch tells of changes that others make, as they happen; else audits find them. */
   readonly isWatched: boolean;
   /** OFPT_ERRORs since the start, in all and by code (`OFPBAC_BAD_OUT_GROUP`, or the code of our own encoder). */

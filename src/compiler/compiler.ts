@@ -70,6 +70,11 @@ export class Compiler {
     this.#world.setOutsideNeighbour(host, networkId, ip, mac);
   }
 
+  /** Hosts that go before others as gateways, whatever their priorities, by router id. */
+  setGatewayLeads(leads: ReadonlyMap<string, string>): void {
+    this.site.setGatewayLeads(leads);
+  }
+
   /** The conntrack zones of every router that translates. */
   setZones(zones: ReadonlyMap<string, RouterZones>): void {
     this.#world.zones.setAll(zones);

@@ -42,6 +42,7 @@ export class GatewayPlaces {
   readonly nextHops = new Facts<readonly Ip[]>(sameMeaning);
   #topology: Topology | undefined;
   #model: GatewayModel = NO_GATEWAYS;
+  #leads: ReadonlyMap<string, string> = new Map();
   readonly #byPort = new Map<string, string[]>();
 
   get model(): GatewayModel {
@@ -50,7 +51,7 @@ export class GatewayPlaces {
 
   setTopology(topology: Topology, routing: RoutingModel, locationOf: (portId: string) => string | undefined): void {
     this.#topology = topology;
-    this.#model = buildGateways(topology, routing);
+    this.#model = buildGateways(topology, routing, this.#leads);
     const { routers, floatingIps } = this.#model;
     this.routers.setAll(routers);
     this.floatingIps.setAll(floatingIps);
@@ -86,6 +87,11 @@ export class GatewayPlaces {
     this.floatingIpsOn.replaceAll(floatingIpsOn);
     const hosts = new Set([...topology.hosts.keys(), ...gatewaysOn.keys(), ...floatingIpsOn.keys()]);
     this.externalNetworksOn.replaceAll(new Map([...hosts].map((host) => [host, this.#externalNetworks(host)])));
+  }
+
+  /** Hosts that go before others as gateways, by router id. Counts with the next topology. */
+  setLeads(leads: ReadonlyMap<string, string>): void {
+    this.#leads = leads;
   }
 
   /** A port is elsewhere now. Returns the hosts that serve more or less for it. */

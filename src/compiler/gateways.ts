@@ -18,8 +18,10 @@ export interface GatewayRouter {
   /** Of its interfaces, by what leads to the gateway: the subnet, and the gateway's address there. */
   readonly ways: readonly WayToGateway[];
   readonly outside?: Outside;
-  /** Hosts that can be its gateway, the best first. */
+  /** Hosts that can be its gateway, the best first: by priority, but for one that goes before all others. */
   readonly hosts: readonly string[];
+  /** The same by priority alone. */
+  readonly candidates: readonly string[];
 }
 
 export interface WayToGateway {
@@ -74,7 +76,12 @@ export const NO_GATEWAYS: GatewayModel = {
   warnings: [],
 };
 
-export function buildGateways(topology: Topology, routing: RoutingModel): GatewayModel {
+/** `leads`: hosts that go before others of their router, whatever the priorities, by router id. */
+export function buildGateways(
+  topology: Topology,
+  routing: RoutingModel,
+  leads: ReadonlyMap<string, string> = new Map(),
+): GatewayModel {
   const routers = new Map<string, GatewayRouter>();
   const idsByKey = new Map<number, string>();
   for (const id of [...topology.routers.keys()].sort()) {
@@ -84,7 +91,8 @@ export function buildGateways(topology: Topology, routing: RoutingModel): Gatewa
     let key = originHash('gateway', id);
     while (key === 0 || idsByKey.has(key) || routing.idsByKey.has(key)) key = (key + 1) >>> 0;
     idsByKey.set(key, id);
-    routers.set(id, gatewayRouter(router, topology, key));
+    const gateway = gatewayRouter(router, topology, key);
+    routers.set(id, { ...gateway, hosts: ledBy(gateway.hosts, leads.get(id)) });
   }
   const floatingIps = new Map<string, BoundFloatingIp>();
   for (const id of topology.floatingIps.keys()) {
@@ -92,6 +100,11 @@ export function buildGateways(topology: Topology, routing: RoutingModel): Gatewa
     if (bound !== undefined) floatingIps.set(id, bound);
   }
   return { routers, floatingIps, idsByKey, warnings: [...routers.values()].flatMap(homeless) };
+}
+
+function ledBy(hosts: readonly string[], lead: string | undefined): readonly string[] {
+  if (lead === undefined || !hosts.includes(lead)) return hosts;
+  return [lead, ...hosts.filter((host) => host !== lead)];
 }
 
 function homeless({ id, hosts, outside, isDistributed }: GatewayRouter): readonly string[] {
@@ -104,6 +117,8 @@ function homeless({ id, hosts, outside, isDistributed }: GatewayRouter): readonl
 function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {
   const interfaces = router.distributed ? router.snatPorts : router.interfaces;
   const outside = outsideOf(router, topology);
+  const external = outside && topology.networks.get(outside.networkId);
+  const hosts = gatewayHosts(topology, external, canFailOver(topology, interfaces));
   const ways = interfaces.flatMap(({ networkId, subnetId, ipAddress: ip }) => {
     const subnet = topology.subnets.get(subnetId)?.cidr;
     return subnet === undefined ? [] : { networkId, subnet, ip };
@@ -114,11 +129,8 @@ function gatewayRouter(router: Router, topology: Topology, key: number): Gateway
     part: routedRouter({ ...router, interfaces }, topology, key),
     ways,
     ...(outside && { outside }),
-    hosts: gatewayHosts(
-      topology,
-      outside && topology.networks.get(outside.networkId),
-      canFailOver(topology, interfaces),
-    ),
+    hosts,
+    candidates: hosts,
   };
 }
 

@@ -134,6 +134,13 @@ export class Site {
     for (const host of topology.hosts.keys()) this.#changedHosts.add(host);
   }
 
+  /** Hosts that go before others as gateways, whatever their priorities, by router id. */
+  setGatewayLeads(leads: ReadonlyMap<string, string>): void {
+    this.gateways.setLeads(leads);
+    if (this.#topology === undefined) return;
+    this.gateways.setTopology(this.#topology, this.#routing, (portId) => this.locations.get(portId));
+  }
+
   /** A port is on a host, or nowhere. */
   setPortLocation(portId: string, host: string | undefined): void {
     if (host === undefined) this.#told.delete(portId);

@@ -24,6 +24,7 @@ export class Memory {
   readonly #hostMacs: Map<string, number>;
   readonly #portHosts: Map<string, string>;
   readonly #zoneNumbers: Map<string, number>;
+  #gatewayLeads: ReadonlyMap<string, string>;
   readonly #outsideNeighbours: Map<string, KnownOutside>;
   #servedAddresses: readonly ServedAddress[];
   #derived: HeldValues;
@@ -38,6 +39,7 @@ export class Memory {
     this.#hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
     this.#portHosts = new Map(Object.entries(state.portHosts));
     this.#zoneNumbers = new Map(Object.entries(state.zoneNumbers));
+    this.#gatewayLeads = new Map(Object.entries(state.gatewayLeads));
     this.#outsideNeighbours = new Map(state.outsideNeighbours.map(readNeighbour));
     this.#servedAddresses = state.servedAddresses.map(readServed);
     this.#derived = state.derived;
@@ -77,6 +79,17 @@ export class Memory {
     // Numbers run out only with tens of thousands of routers; then the one of a router that is gone goes on to another.
     for (const [id, other] of this.#zoneNumbers) if (other === number) this.#zoneNumbers.delete(id);
     this.#zoneNumbers.set(routerId, number);
+    this.#changed();
+  }
+
+  /** The gateway hosts that routers prefer against priorities. */
+  get gatewayLeads(): ReadonlyMap<string, string> {
+    return this.#gatewayLeads;
+  }
+
+  rememberGatewayLeads(leads: ReadonlyMap<string, string>): void {
+    if (isDeepStrictEqual(this.#gatewayLeads, leads)) return;
+    this.#gatewayLeads = leads;
     this.#changed();
   }
 
@@ -145,6 +158,7 @@ export class Memory {
         hostMacs: Object.fromEntries(hostMacs),
         portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
         zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
+        gatewayLeads: Object.fromEntries([...this.#gatewayLeads].sort(byKey)),
         outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
         servedAddresses: this.#servedAddresses.map(storedServed),
         derived: this.#derived,

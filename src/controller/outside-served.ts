@@ -5,8 +5,9 @@
 import type { GatewayPlaces } from '../compiler/gateway-places.ts';
 import { zonesOfAll } from '../compiler/zones.ts';
 import { linkLocalOf } from '../lib/addresses.ts';
+import type { MessageBody } from '../openflow/messages.ts';
 import type { Topology } from '../topology/model.ts';
-import type { ServedAddress } from './router/announcer.ts';
+import type { FloatingConnections, ServedAddress } from './router/announcer.ts';
 import type { Asker, OutsidePlace } from './router/gateways.ts';
 
 export interface ServedSite {
@@ -39,6 +40,15 @@ export function servedAddresses({ topology, gateways, hostMacs, zoneNumbers }: S
     served.push({ host, networkId, ip, mac, connections: { dnatZone: own.dnat, snatZone: own.snat, fixedIp } });
   }
   return served;
+}
+
+/** What ends the connections of a floating IP, of both directions in which they began. */
+export function flushesOf(ip: number, connections: FloatingConnections): readonly MessageBody[] {
+  const { dnatZone, snatZone, fixedIp } = connections;
+  return [
+    { type: 'ctFlush', ipProto: 0, zone: dnatZone, original: { destination: ip } },
+    { type: 'ctFlush', ipProto: 0, zone: snatZone, original: { source: fixedIp }, reply: { destination: ip } },
+  ];
 }
 
 /** The gateways of the external networks of hosts, where somebody of ours can ask. */

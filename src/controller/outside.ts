@@ -2,6 +2,7 @@
  * Ways outside, on the controller's side: ties their state machines (router/gateways.ts, router/announcer.ts) to the compiler,
  * to hosts and to memory, and answers what their flows send up. Serves routers.ts. An edge: the clock and one timer are here.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Compiler, RouterRegisters } from '../compiler/compiler.ts';
 import type { BoundFloatingIp } from '../compiler/gateways.ts';
 import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
@@ -17,9 +18,10 @@ import { brInt } from '../pipeline/br-int.ts';
 import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
 import { setNetwork, setRouter } from '../pipeline/router-registers.ts';
 import type { Topology } from '../topology/model.ts';
+import { GatewayWatch } from './gateway-watch.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
-import { askerAt, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
+import { askerAt, flushesOf, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
 import {
   type AnnouncerEffect,
   type AnnouncerState,
@@ -93,6 +95,7 @@ export class Outside {
   #announcer: AnnouncerState;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
+  readonly #watch = new GatewayWatch();
   /** Flushes for hosts that were not connected. */
   #owedFlushes: ServedAddress[] = [];
 
@@ -102,6 +105,7 @@ export class Outside {
     const { memory, compiler } = options;
     this.#neighbours = rememberedOutside(memory.outsideNeighbours, this.#nowMs());
     this.#announcer = rememberedAnnouncer(memory.servedAddresses);
+    compiler.setGatewayLeads(memory.gatewayLeads);
     for (const { place, mac } of memory.outsideNeighbours) {
       compiler.setOutsideNeighbour(place.host, place.networkId, place.ip, mac);
     }
@@ -117,6 +121,7 @@ export class Outside {
 
   /** After a pass: what is served where may be another. */
   refresh(topology: Topology): void {
+    this.#lead(topology);
     const { agents, compiler } = this.#options;
     const { gateways } = compiler.site;
     const [announcer, announced] = announcerStep(
@@ -130,6 +135,21 @@ export class Outside {
     this.#step({ type: 'needed', places: neededPlaces(gateways, agents.keys(), (place) => this.#askerAt(place)) });
     this.#owedFlushes = this.#owedFlushes.filter((served) => !this.#flush(served));
     this.#schedule();
+  }
+
+  /** Gateways that failed give way to those that live. */
+  #lead({ settings }: Topology): void {
+    const { agents, compiler, memory, onChange } = this.#options;
+    const leads = this.#watch.choose({
+      site: compiler.site,
+      agents,
+      leads: memory.gatewayLeads,
+      preempts: settings.haPreempt,
+    });
+    if (isDeepStrictEqual(leads, memory.gatewayLeads)) return;
+    memory.rememberGatewayLeads(leads);
+    compiler.setGatewayLeads(leads);
+    onChange();
   }
 
   /** A packet of a host's br-int; false: it is not about a way outside. */
@@ -208,7 +228,8 @@ export class Outside {
   }
 
   /** An ICMP error, in the name of who the sender has spoken to. */
-  #complain({ host, ofport, packet, registers }: Arrival, complaint: OutsideComplaint): void {
+  #complain(about: Arrival, complaint: OutsideComplaint): void {
+    const { host, packet, registers } = about;
     const { networkId, routerId, isGateway } = registers;
     if (networkId !== undefined && this.#floatingIpTo(host, networkId, packet) !== undefined) {
       const error = complainAsFloatingIp(packet, complaint);
@@ -217,18 +238,11 @@ export class Outside {
       const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
       const error = router && complainAsGateway(packet, router, complaint);
       if (error !== undefined) this.#originate({ host, routerId, packet: error });
-    } else this.#complainToGuest({ host, ofport, packet, routerId }, complaint);
+    } else this.#complainToGuest(about, complaint);
   }
 
-  #complainToGuest(
-    {
-      host,
-      ofport,
-      packet,
-      routerId,
-    }: { host: string; ofport: number; packet: Uint8Array; routerId: string | undefined },
-    complaint: OutsideComplaint,
-  ): void {
+  #complainToGuest({ host, ofport, packet, registers }: Arrival, complaint: OutsideComplaint): void {
+    const { routerId } = registers;
     const model = this.#options.routerModel();
     const guest = model.portAt(host, ofport);
     if (guest === undefined || routerId === undefined) return;
@@ -354,15 +368,7 @@ export class Outside {
     const connection = this.#options.connection(host);
     if (connection === undefined) return !this.#options.agents.has(host);
     if (connections === undefined) return true;
-    const { dnatZone, snatZone, fixedIp } = connections;
-    connection.send({ type: 'ctFlush', ipProto: 0, zone: dnatZone, original: { destination: ip } });
-    connection.send({
-      type: 'ctFlush',
-      ipProto: 0,
-      zone: snatZone,
-      original: { source: fixedIp },
-      reply: { destination: ip },
-    });
+    for (const flush of flushesOf(ip, connections)) connection.send(flush);
     return true;
   }
 

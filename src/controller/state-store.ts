@@ -25,6 +25,8 @@ const SCHEMA = z.strictObject({
   portHosts: z.record(z.string(), z.string()),
   /** Router id → the number that its conntrack zones are made of. */
   zoneNumbers: z.record(z.string(), z.int().min(0).max(16_382)).default({}),
+  /** Router id → the gateway host that it prefers, where that is not the one of highest priority. */
+  gatewayLeads: z.record(z.string(), z.string()).default({}),
   /** MACs on external networks, as hosts found them. */
   outsideNeighbours: z
     .array(z.strictObject({ host: z.string(), network: z.string(), ip: z.union([z.ipv4(), z.ipv6()]), mac: MAC }))
@@ -63,6 +65,7 @@ export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
   readonly zoneNumbers: Readonly<Record<string, number>>;
+  readonly gatewayLeads: Readonly<Record<string, string>>;
   readonly outsideNeighbours: readonly StoredNeighbour[];
   readonly servedAddresses: readonly StoredAddress[];
   readonly derived: HeldValues;
@@ -72,6 +75,7 @@ export const EMPTY_STATE: State = {
   hostMacs: {},
   portHosts: {},
   zoneNumbers: {},
+  gatewayLeads: {},
   outsideNeighbours: [],
   servedAddresses: [],
   derived: { macs: {}, addresses: {} },

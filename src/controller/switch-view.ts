@@ -35,7 +35,7 @@ export const MONITORED = {
     'protocols',
   ],
   Port: ['interfaces', 'name', 'other_config', 'tag', 'trunks', 'vlan_mode'],
-  Interface: ['bfd', 'error', 'external_ids', 'name', 'ofport', 'options', 'type'],
+  Interface: ['bfd', 'bfd_status', 'error', 'external_ids', 'name', 'ofport', 'options', 'type'],
   Controller: ['connection_mode', 'inactivity_probe', 'max_backoff', 'target'],
 } as const;
 

@@ -135,6 +135,7 @@ export class ModelHost {
       ofport,
       options: new Map(Object.entries(port.options ?? {})),
       bfd: new Map(),
+      bfd_status: new Map(),
     });
     ports.push(
       this.#insert('Port', {

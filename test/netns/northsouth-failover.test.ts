@@ -91,4 +91,38 @@ describe('a gateway host dies', () => {
     },
     120_000,
   );
+
+  const isServing = async (site: NorthSouth, name: string): Promise<boolean> => {
+    await site.site.lab.host(name).appctl('dpctl/flush-conntrack');
+    await site.guest('e').ping(WORLD.ip, { count: 1 });
+    return (await site.site.lab.host(name).appctl('dpctl/dump-conntrack')).includes(WORLD.ip);
+  };
+
+  test.each([false, true])(
+    'it comes back, and serves again only if it shall (ha_preempt: %s)',
+    async (preempts) => {
+      const site = await NorthSouth.up({ ...OPTIONS, settings: { ha_preempt: preempts } });
+      up = site;
+      const { lab } = site.site;
+      expect([await isServing(site, 'node3'), await isServing(site, 'node4')]).toEqual([true, false]);
+      const capture = await lab.captureWire('public', 'arp');
+      await lab.setWire(lab.host('node3'), 'underlay', 'down');
+      await eventually('the other one serves', () => isServing(site, 'node4'));
+      const announced = (frame: string) =>
+        frame.includes(`who-has ${GATEWAY.ip}`) && frame.includes(`tell ${GATEWAY.ip}`);
+      await eventually('it is announced', () => capture.frames.filter(announced).length >= 3);
+      await capture.stop();
+      await lab.setWire(lab.host('node3'), 'underlay', 'up');
+      if (preempts) await eventually('the better one serves again', () => isServing(site, 'node3'));
+      else {
+        await eventually('its tunnels are up again', async () =>
+          (await lab.host('node4').vsctl('get', 'Interface', 'vxlan-ac1c000d', 'bfd_status:state')).includes('up'),
+        );
+        await delay(1_000);
+        expect([await isServing(site, 'node3'), await isServing(site, 'node4')]).toEqual([false, true]);
+      }
+      await onlyOneAnswers(site);
+    },
+    120_000,
+  );
 });

@@ -6,21 +6,19 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Compiler, RouterRegisters } from '../compiler/compiler.ts';
 import type { BoundFloatingIp } from '../compiler/gateways.ts';
 import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
-import type { Action } from '../flow/action.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
 import { decodePacket } from '../packet/decode.ts';
 import { encodePacket } from '../packet/encode.ts';
 import { fragmentIpv4 } from '../packet/fragment.ts';
 import { claimOf, gratuitousArp } from '../packet/neighbours.ts';
-import { normal, pushVlan } from '../pipeline/actions.ts';
 import { brInt } from '../pipeline/br-int.ts';
 import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
-import { setNetwork, setRouter } from '../pipeline/router-registers.ts';
 import type { Topology } from '../topology/model.ts';
 import { GatewayWatch } from './gateway-watch.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
+import { OutsideSender } from './outside-sender.ts';
 import { askerAt, flushesOf, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
 import {
   type AnnouncerEffect,
@@ -30,6 +28,7 @@ import {
   rememberedAnnouncer,
   type ServedAddress,
 } from './router/announcer.ts';
+import { type EchoState, translateReply, translateRequest } from './router/echo-translator.ts';
 import {
   type Asker,
   type OutsideEffect,
@@ -86,13 +85,15 @@ interface Arrival {
   readonly isOutside: boolean;
 }
 
-const { ROUTER_IN, ROUTER_ROUTE, ROUTER_DELIVER } = brInt.tables;
+const { ROUTER_IN, ROUTER_DELIVER } = brInt.tables;
 
 export class Outside {
   readonly #options: OutsideOptions;
+  readonly #sender: OutsideSender;
   readonly #nowMs: () => number;
   #neighbours: OutsideState<Waiting>;
   #announcer: AnnouncerState;
+  #echoes: EchoState = new Map();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   readonly #watch = new GatewayWatch();
@@ -101,6 +102,7 @@ export class Outside {
 
   constructor(options: OutsideOptions) {
     this.#options = options;
+    this.#sender = new OutsideSender(options);
     this.#nowMs = options.nowMs ?? (() => performance.now());
     const { memory, compiler } = options;
     this.#neighbours = rememberedOutside(memory.outsideNeighbours, this.#nowMs());
@@ -204,12 +206,27 @@ export class Outside {
         else this.#complain(about, { reason, mtu });
         return;
       }
+      case 'echo':
+        this.#translate(about);
+        return;
       case 'ownAddress': {
-        const answer = answerAsGateway(packet);
-        if (answer !== undefined && routerId !== undefined) this.#originate({ host, routerId, packet: answer });
+        const reply = routerId === undefined ? undefined : translateReply(this.#echoes, { packet, routerId });
+        const answer = reply ?? answerAsGateway(packet);
+        if (answer !== undefined && routerId !== undefined) this.#sender.route({ host, routerId, packet: answer });
         return;
       }
     }
+  }
+
+  /** A ping that conntrack could not translate. */
+  #translate({ host, packet, registers: { routerId = '', networkId } }: Arrival): void {
+    const { outside } = this.#options.compiler.site.gateways.model.routers.get(routerId) ?? {};
+    const gatewayIp = outside?.addresses.find((ip) => typeof ip === 'number');
+    if (gatewayIp === undefined || networkId === undefined) return;
+    const [echoes, translated] = translateRequest(this.#echoes, { packet, routerId, gatewayIp }, this.#nowMs());
+    this.#echoes = echoes;
+    if (translated !== undefined)
+      this.#sender.resubmit(host, networkId, { packet: translated, table: ROUTER_DELIVER.id });
   }
 
   /** Its pieces come in where it did. */
@@ -222,8 +239,14 @@ export class Outside {
     // The network carries more now: the flows that say so are on their way.
     if (pieces.length < 2 || networkId === undefined || routerId === undefined) return;
     for (const piece of pieces) {
-      if (isFloating) this.#resubmit(host, networkId, { packet: piece, table: ROUTER_IN.id });
-      else this.#route({ host, ofport, routerId, isGateway: registers.isGateway === true, packet: piece });
+      if (isFloating) this.#sender.resubmit(host, networkId, { packet: piece, table: ROUTER_IN.id });
+      else
+        this.#sender.route({
+          host,
+          routerId,
+          packet: piece,
+          ...(registers.isGateway !== true && { guestPort: ofport }),
+        });
     }
   }
 
@@ -233,11 +256,11 @@ export class Outside {
     const { networkId, routerId, isGateway } = registers;
     if (networkId !== undefined && this.#floatingIpTo(host, networkId, packet) !== undefined) {
       const error = complainAsFloatingIp(packet, complaint);
-      if (error !== undefined) this.#resubmit(host, networkId, { packet: error, table: ROUTER_DELIVER.id });
+      if (error !== undefined) this.#sender.resubmit(host, networkId, { packet: error, table: ROUTER_DELIVER.id });
     } else if (isGateway === true && routerId !== undefined) {
       const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
       const error = router && complainAsGateway(packet, router, complaint);
-      if (error !== undefined) this.#originate({ host, routerId, packet: error });
+      if (error !== undefined) this.#sender.route({ host, routerId, packet: error });
     } else this.#complainToGuest(about, complaint);
   }
 
@@ -276,7 +299,7 @@ export class Outside {
     const { compiler, memory, onChange, limitedLog } = this.#options;
     switch (effect.type) {
       case 'ask':
-        this.#sendToAll(effect.host, effect.networkId, effect.packet);
+        this.#sender.sendToAll(effect.host, effect.networkId, effect.packet);
         return;
       case 'set':
       case 'unset': {
@@ -306,49 +329,11 @@ export class Outside {
   }
 
   /** Into the router again, where it was when its next hop was not known. */
-  async #goOn(waiting: Waiting): Promise<void> {
+  async #goOn({ host, ofport, routerId, isGateway, packet }: Waiting): Promise<void> {
     // The flow for the neighbour is wanted only after the pass that comes next.
     await new Promise((resolve) => setImmediate(resolve));
-    await this.#options.settled(waiting.host);
-    this.#route(waiting);
-  }
-
-  /** Into a part of a router, to be routed. */
-  #route({ host, ofport, routerId, isGateway, packet }: Waiting): void {
-    const { routing, gateways } = this.#options.compiler.site;
-    const key = isGateway ? gateways.model.routers.get(routerId)?.part.key : routing.routers.get(routerId)?.key;
-    if (key === undefined) return;
-    const inPort = isGateway ? {} : { inPort: ofport };
-    const actions = [setRouter(key), { type: 'resubmit', table: ROUTER_ROUTE.id }] as const;
-    this.#options.connection(host)?.packetOut({ data: packet, actions, ...inPort });
-  }
-
-  /** From a gateway itself: routed, and translated where it leaves. */
-  #originate({ host, routerId, packet }: { host: string; routerId: string; packet: Uint8Array }): void {
-    const key = this.#options.compiler.site.gateways.model.routers.get(routerId)?.part.key;
-    if (key === undefined) return;
-    const actions = [setRouter(key), { type: 'resubmit', table: ROUTER_ROUTE.id }] as const;
-    this.#options.connection(host)?.packetOut({ data: packet, actions });
-  }
-
-  /** On an external network, into one of the routers' tables. */
-  #resubmit(host: string, networkId: string, { packet, table }: { packet: Uint8Array; table: number }): void {
-    const localVlan = this.#localVlan(host, networkId);
-    if (localVlan === undefined) return;
-    const actions = [setNetwork(localVlan), { type: 'resubmit', table }] as const;
-    this.#options.connection(host)?.packetOut({ data: packet, actions });
-  }
-
-  /** To everyone on an external network, here and on its wire. */
-  #sendToAll(host: string, networkId: string, packet: Uint8Array): void {
-    const localVlan = this.#localVlan(host, networkId);
-    if (localVlan === undefined) return;
-    const actions: readonly Action[] = [...pushVlan(localVlan), normal];
-    this.#options.connection(host)?.packetOut({ data: packet, actions });
-  }
-
-  #localVlan(host: string, networkId: string): number | undefined {
-    return this.#options.agents.get(host)?.localVlans.get(networkId);
+    await this.#options.settled(host);
+    this.#sender.route({ host, routerId, packet, ...(!isGateway && { guestPort: ofport }) });
   }
 
   #announce(effects: readonly AnnouncerEffect[]): void {
@@ -360,7 +345,7 @@ export class Outside {
 
   async #announceServed({ host, networkId, ip, mac }: ServedAddress): Promise<void> {
     await this.#options.settled(host);
-    this.#sendToAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
+    this.#sender.sendToAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
   }
 
   /** End the connections of a floating IP on a host. False: the host is not connected. */

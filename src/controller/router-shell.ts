@@ -122,6 +122,9 @@ export class RouterShell {
         if (registers.networkId === undefined) return;
         this.#respond(packet, { type: 'tooBig', egressNetworkId: registers.networkId });
         return;
+      case 'echo':
+        // Of gateways alone: outside.ts has it.
+        return;
       default:
         this.#respond(packet, { type: reason });
     }

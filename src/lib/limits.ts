@@ -25,6 +25,8 @@ export const LIMITS = {
   requestTimeoutMs: 10_000,
   /** Packets that one bridge may send us in a second, whatever flows it has: some four times what the meters let pass. */
   packetInsPerS: 5_000,
+  /** Of two controllers of one bridge, the one that follows takes over when the other has not been heard of for so long. */
+  leaseMs: 6_000,
   /** Bytes of one reply in several parts: a dump of a million flows is some 200 MB. */
   replySize: 512 * 1024 * 1024,
   /** Flows asked of a switch at once: its answer keeps the userspace datapath for some 5 µs a flow, and packets wait. */
@@ -106,6 +108,8 @@ export const LIMITS = {
   /** Addresses that routers ask for, have found, or have not found; of one network, so that one guest cannot take all. */
   resolvedAddresses: 8_192,
   resolvedAddressesPerNetwork: 512,
+  /** Pings through gateways whose identifiers are translated by hand, at once. */
+  translatedEchoes: 1_024,
   /** Packets that wait for an address: for one, for one network, in all, and their bytes. */
   heldPacketsPerAddress: 16,
   heldPacketsPerNetwork: 512,

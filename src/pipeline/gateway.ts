@@ -206,7 +206,8 @@ export const gatewayOutside = rules(
       ROUTER_DNAT:
         'To the gateway itself: to its own address. To an address inside: nothing, unless the router does not translate.',
       ROUTER_SNAT: "From an address without a floating IP: its sender is the gateway's address.",
-      ROUTER_OUT: 'From a gateway to outside: its own MAC; where it translates, its own address alone.',
+      ROUTER_OUT:
+        'From a gateway to outside: its own MAC; where it translates, its own address alone. A ping for which conntrack has no identifier left: the controller gives it one.',
     },
   },
   ({ routerKey, zones, localVlan, macAddress, ipv4Addresses, enableSnat }: GatewayOutside, table) => {
@@ -238,6 +239,17 @@ export const gatewayOutside = rules(
         ? ipv4Addresses.map((ipv4Src) => table.ROUTER_OUT(1, ipv4({ ...there, ipv4Src }), ...leave))
         : [table.ROUTER_OUT(1, ipv4(there), ...leave)]),
       table.ROUTER_OUT(1, ipv6(there), ...leave),
+      ...(enableSnat
+        ? [
+            // Still in its own address: conntrack had no translation for it.
+            table.ROUTER_OUT(
+              0,
+              icmpv4({ ...there, icmpv4Type: ICMPV4.echoRequest, icmpv4Code: 0 }),
+              setEthSrc(macAddress),
+              toController('echo'),
+            ),
+          ]
+        : []),
     ];
   },
 );

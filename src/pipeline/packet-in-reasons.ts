@@ -63,6 +63,13 @@ export const PACKET_IN_REASONS = {
     answers:
       'ICMP fragmentation needed, or packet too big: it does not fit into the network that it would go to. IPv4 that may be cut up goes back into the tables in pieces.',
   },
+  echo: {
+    id: 8,
+    ratePktps: 200,
+    burstPackets: 200,
+    answers:
+      'Gives a ping another identifier: behind its gateway, another guest pings the same receiver with the same one.',
+  },
 } as const satisfies Readonly<Record<string, PacketInReason>>;
 
 export type PacketInReasonName = keyof typeof PACKET_IN_REASONS;

@@ -42,6 +42,13 @@ describe('ways outside', () => {
     expect(asked).toEqual(Array(3).fill('ConnectionRefusedError'));
   });
 
+  test('guests that ping one receiver with one identifier all get their answers', async () => {
+    const ping = (name: string) =>
+      up.namespaceOf(name).runAny(['ping', '-n', '-c', '3', '-i', '0.1', '-W', '1', '-e', '777', WORLD.ip]);
+    const results = await Promise.all(['d', 'e', 'f'].map(ping));
+    expect(results.map(({ stdout }) => / (\d) received/.exec(stdout)?.[1])).toEqual(['3', '3', '3']);
+  });
+
   test('a floating IP is reached from its host, from another, from its own guest, and from who has none', async () => {
     expect(await seenAs(up.namespaceOf('a'), FLOATING.b)).toBe(FLOATING.a);
     expect(await seenAs(up.namespaceOf('a'), FLOATING.a)).toBe(FLOATING.a);

@@ -72,6 +72,10 @@ function addController(program: Command, terminal: Terminal, finish: (status: Ex
     .addOption(control())
     .option('--metrics <ADDR:PORT>', 'serve Prometheus metrics over HTTP')
     .option('--state <dir>', 'what must outlive the process: derived MACs and addresses, last known hosts of ports')
+    .option(
+      '--elect',
+      'with another controller of the same site: one programs each bridge, the other takes over when it is gone',
+    )
     .addOption(
       new Option('--log-level <level>', 'least level to log')
         .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])

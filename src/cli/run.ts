@@ -2,6 +2,8 @@
  * `heddle run FILE`: the controller as a process. Reads the file, opens the control socket, follows the file and the signals, and
  * stays until it is told to end. SIGTERM leaves every flow in place.
  */
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { type ControlHandlers, defaultControlPath, serveControl } from '../controller/control-socket.ts';
 import { Controller } from '../controller/controller.ts';
 import { liveDifference } from '../controller/live-difference.ts';
@@ -23,6 +25,7 @@ export interface RunOptions extends TlsOptions {
   readonly control?: string;
   readonly metrics?: string;
   readonly state?: string;
+  readonly elect?: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -32,10 +35,12 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
   const logger = createLogger({ level: options.logLevel });
   const userId = process.getuid?.() ?? 0;
   const tls = readTls(options);
+  const stateDirectory = options.state ?? defaultStateDirectory(process.env, userId);
   const controller = new Controller({
     listen: options.listen ?? DEFAULT_LISTEN,
     ovsdbListen: options.ovsdbListen ?? [],
-    stateDirectory: options.state ?? defaultStateDirectory(process.env, userId),
+    stateDirectory,
+    ...(options.elect === true && { identity: `${hostname()} ${resolve(stateDirectory)}` }),
     ...(tls && { tls }),
     logger,
   });

@@ -6,6 +6,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import type { BridgeInstaller } from '../switch/installer.ts';
+import { Elections } from './elections.ts';
 import type { SwitchView } from './switch-view.ts';
 
 export interface BridgeAddress {
@@ -30,13 +31,15 @@ const addressKey = ({ host, bridge }: BridgeAddress): string => `${host} ${bridg
 
 export class BridgeConnections {
   readonly #limitedLog: LimitedLog;
+  readonly #elections: Elections;
   #waiting: readonly Waiting[] = [];
   #byDpid: ReadonlyMap<bigint, BridgeAddress> = new Map();
   /** By host, then bridge: ids for bridges that share theirs with another, 16 hex digits. */
   #replacements: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
 
-  constructor(limitedLog: LimitedLog) {
+  constructor(limitedLog: LimitedLog, elections = new Elections()) {
     this.#limitedLog = limitedLog;
+    this.#elections = elections;
   }
 
   /** Connections that nobody claims yet. */
@@ -106,13 +109,15 @@ export class BridgeConnections {
       const found = address ?? this.#byDpid.get(connection.dpid);
       const installer = found && installerOf(found);
       if (found === undefined || installer === undefined) return true;
-      installer.attach(connection);
+      this.#elections.attach(connection, installer);
       onAttached(found, connection);
       return false;
     });
   }
 
+  /** Before the installers close theirs. */
   close(): void {
+    this.#elections.resign();
     for (const { connection } of this.#waiting) connection.close('CLOSED', 'the controller closes');
     this.#waiting = [];
   }

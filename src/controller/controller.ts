@@ -16,6 +16,7 @@ import { BridgeInstaller } from '../switch/installer.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
+import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
 import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
 import { HostMacKeeper } from './host-mac-keeper.ts';
@@ -41,6 +42,8 @@ export interface ControllerOptions {
   readonly logger: Logger;
   /** How long hosts that do not answer are waited for at start; default LIMITS.startupGraceMs. */
   readonly startupGraceMs?: number;
+  /** Given: there may be another controller, and bridges are programmed by one of them (elections.ts). */
+  readonly identity?: string;
 }
 
 export class Controller {
@@ -76,7 +79,7 @@ export class Controller {
     this.#limitedLog = new LimitedLog(options.logger);
     this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
     this.#hostMacs = new HostMacKeeper({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
-    this.#connections = new BridgeConnections(this.#limitedLog);
+    this.#connections = new BridgeConnections(this.#limitedLog, new Elections(options));
     const { agents, compiler } = this;
     this.#routers = new Routers({
       limitedLog: this.#limitedLog,
@@ -189,8 +192,8 @@ export class Controller {
     this.#isClosed = true;
     clearTimeout(this.#graceTimer);
     this.#routers.close();
-    for (const agent of this.agents.values()) agent.close();
     this.#connections.close();
+    for (const agent of this.agents.values()) agent.close();
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.#memory.close();
   }

@@ -4,6 +4,7 @@
  */
 import type { Action } from '../flow/action.ts';
 import type { Match } from '../flow/flow.ts';
+import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import { BUNDLE_ATOMIC_ORDERED, bundleAddSlabs, messageSlabs } from './bundle.ts';
 import { type ChannelDropCode, type Features, FIRST_FREE_XID } from './channel.ts';
@@ -21,6 +22,7 @@ import {
   type MultipartRequest,
   PORT_STATUS_REASONS,
   type Port,
+  type Role,
 } from './messages.ts';
 import { NICIRA_EXPERIMENTER } from './oxm.ts';
 import { PacketInBudget, type PacketInCounts } from './packet-in-budget.ts';
@@ -230,6 +232,16 @@ export class SwitchConnection {
       this.#requests.unwatch(range);
     }
     return { committed: true, refused };
+  }
+
+  /**
+   * Ask for a role (OpenFlow 1.3.5 §6.3.6). Gives what the switch says then, the highest generation id that it has seen included.
+   * Rejects with OpenFlowError OFPRRFC_STALE when that is higher than this one; `noChange` only asks.
+   */
+  async requestRole(role: Role, generationId = 0n): Promise<MessageOf<'roleReply'>> {
+    const [reply] = await this.request({ type: 'roleRequest', role, generationId });
+    if (reply?.type === 'roleReply') return reply;
+    throw new HeddleError('UNREADABLE_REPLY', `${this.peer} answered a role request with ${reply?.type}`);
   }
 
   packetOut(packet: PacketOut): number | undefined {

@@ -6,7 +6,7 @@ import type { Ip } from '../lib/addresses.ts';
 import type { Cursor } from './cursor.ts';
 import { type ReadFieldsOptions, readFields, writeFields } from './match.ts';
 import type { MessageHeader, MessageRows } from './message-row.ts';
-import { BUNDLE_CONTROLS, type BundleControl, type CtTuple, type MessageOf } from './messages.ts';
+import { BUNDLE_CONTROLS, type BundleControl, type CtTuple, type MessageOf, ROLES, type Role } from './messages.ts';
 import { NICIRA_EXPERIMENTER, ONF_EXPERIMENTER } from './oxm.ts';
 import type { Slab } from './slab.ts';
 import { WireError } from './wire-error.ts';
@@ -43,6 +43,8 @@ const TUPLE_PROPERTIES = {
 const SKIP: ReadFieldsOptions = { skipUnknown: true };
 /** An IPv4 address in the 128 bits of a tuple: ::ffff:a.b.c.d */
 const IPV4_MAPPED = 0xffff_0000_0000n;
+
+const ROLE_NAMES = Object.keys(ROLES) as readonly Role[];
 
 type PacketIn2 = MessageOf<'packetIn2'>;
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -274,6 +276,27 @@ export const EXPERIMENTER_MESSAGES = {
     experimenter: [ONF_EXPERIMENTER, 1872],
     write: () => {},
     read: (_cursor, { xid }) => ({ type: 'flowMonitorResumed', xid }),
+  },
+  roleStatus: {
+    code: OFPT_EXPERIMENTER,
+    experimenter: [ONF_EXPERIMENTER, 1911],
+    write(slab, { role, reason, generationId }) {
+      slab.u32(ROLES[role]);
+      slab.u8(reason);
+      slab.reserve(3);
+      slab.u64(generationId);
+    },
+    read(cursor, { xid }) {
+      const offset = cursor.offset;
+      const role = ROLE_NAMES[cursor.u32()];
+      if (role === undefined) throw new WireError('BAD_VALUE', offset, 'a role that OpenFlow does not have');
+      const reason = cursor.u8();
+      cursor.take(3);
+      const generationId = cursor.u64();
+      // Properties may follow; we know none.
+      cursor.offset = cursor.end;
+      return { type: 'roleStatus', xid, role, reason, generationId };
+    },
   },
   setPacketInFormat: {
     code: OFPT_EXPERIMENTER,

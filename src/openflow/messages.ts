@@ -214,6 +214,8 @@ export type MessageBody =
   | ({ readonly type: 'meterMod'; readonly command: MeterModCommand } & Meter)
   | { readonly type: 'roleRequest'; readonly role: Role; readonly generationId: bigint }
   | { readonly type: 'roleReply'; readonly role: Role; readonly generationId: bigint }
+  /** ONF extension 191 on OpenFlow 1.3: our role has been changed. `reason`: 0 another controller is master now. */
+  | { readonly type: 'roleStatus'; readonly role: Role; readonly reason: number; readonly generationId: bigint }
   | { readonly type: 'barrierRequest' }
   | { readonly type: 'barrierReply' }
   /** `more`: further parts of the same request or reply follow under the same xid. */

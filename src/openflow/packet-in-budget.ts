@@ -12,6 +12,11 @@ export interface PacketInCounts {
   readonly dropped: number;
 }
 
+export function sumOfPacketIns(counts: readonly PacketInCounts[]): PacketInCounts {
+  const none = { taken: 0, dropped: 0 };
+  return counts.reduce((sum, one) => ({ taken: sum.taken + one.taken, dropped: sum.dropped + one.dropped }), none);
+}
+
 /** As many as LIMITS.packetInsPerS at once, and as many in each second. */
 export class PacketInBudget {
   #taken = 0;

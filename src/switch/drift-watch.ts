@@ -84,6 +84,7 @@ export class DriftWatch {
       this.#isWatching = true;
     } catch (error) {
       if (!(error instanceof OpenFlowError)) throw error;
+      this.#stop = unsubscribe;
     }
   }
 
@@ -173,7 +174,7 @@ function driftOf(change: Change, book: BridgeBook, encoder: FlowEncoder): Drift 
   const desired = book.find(flow);
   if (desired === undefined || isUnreadableMatch(change)) {
     const kind = cookieParts(flow.cookie)?.kind;
-    if (found === undefined || kind === 'learned') return undefined;
+    if (found === undefined || kind === 'learned' || kind === 'controller') return undefined;
     const { table, priority } = flow;
     const frame = deleteFrame({ table, priority, matchBytes });
     const operation: FlowOperation = { subject: 'flow', kind: 'delete', table, frame };

@@ -11,7 +11,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
-import type { PacketInCounts } from '../openflow/packet-in-budget.ts';
+import { type PacketInCounts, sumOfPacketIns } from '../openflow/packet-in-budget.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
 import { compareBridge, dumpBridge, operationsOf, presentNumbers, readBook, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift } from './drift-watch.ts';
@@ -66,6 +66,7 @@ export class BridgeInstaller {
   #changeCount = 0;
   #generationConfirmed = 0;
   #connectionCount = 0;
+  readonly #unsubscribe = new Map<SwitchConnection, () => void>();
   /** Of connections that have ended. */
   #packetIns: PacketInCounts = { taken: 0, dropped: 0 };
   #learnedFlowCount = 0;
@@ -95,13 +96,11 @@ export class BridgeInstaller {
   attach(connection: SwitchConnection): void {
     if (!connection.isOpen) return;
     this.#connectionCount += 1;
-    connection.subscribe({
-      closed: () => {
-        this.#packetIns = sumOf([this.#packetIns, connection.packetInCounts]);
-        this.#lost(connection);
-      },
+    const unsubscribe = connection.subscribe({
+      closed: () => this.detach(connection),
       error: ({ code, xid }) => this.#report.strayError(code, xid),
     });
+    this.#unsubscribe.set(connection, unsubscribe);
     const former = this.#connection;
     const passWaits = this.#running;
     this.#use(connection);
@@ -111,6 +110,16 @@ export class BridgeInstaller {
     if (this.#standby.length > LIMITS.standbyConnections) {
       this.#standby.shift()?.close('REPLACED', 'the bridge has connected anew, too often');
     }
+  }
+
+  /** Leave a connection alone from now on; it may live on, and be attached again. */
+  detach(connection: SwitchConnection): void {
+    this.#unsubscribe.get(connection)?.();
+    if (!this.#unsubscribe.delete(connection)) return;
+    this.#packetIns = sumOfPacketIns([this.#packetIns, connection.packetInCounts]);
+    const index = this.#standby.indexOf(connection);
+    if (index >= 0) this.#standby.splice(index, 1);
+    if (this.#connection === connection) this.#use(this.#standby.pop());
   }
 
   /** The book has changed, and is generation `generation` now. Call after the book itself says so. */
@@ -165,7 +174,7 @@ export class BridgeInstaller {
       flowMods: { ...this.#report.mods.flow },
       groupMods: { ...this.#report.mods.group },
       meterMods: { ...this.#report.mods.meter },
-      packetIns: sumOf([this.#packetIns, ...this.#live().map((one) => one.packetInCounts)]),
+      packetIns: sumOfPacketIns([this.#packetIns, ...this.#live().map((one) => one.packetInCounts)]),
       drift: { ...this.#report.drift },
       isWatched: this.#watch.isWatching,
       errorCount: this.#report.errorCount,
@@ -200,12 +209,6 @@ export class BridgeInstaller {
     this.#generationConfirmed = 0;
     this.#wakeWaiting();
     this.#run();
-  }
-
-  #lost(connection: SwitchConnection): void {
-    const index = this.#standby.indexOf(connection);
-    if (index >= 0) this.#standby.splice(index, 1);
-    if (this.#connection === connection) this.#use(this.#standby.pop());
   }
 
   #hasWork(): boolean {
@@ -385,10 +388,6 @@ export class BridgeInstaller {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-function sumOf(counts: readonly PacketInCounts[]): PacketInCounts {
-  return counts.reduce((sum, one) => ({ taken: sum.taken + one.taken, dropped: sum.dropped + one.dropped }));
 }
 
 const NOTHING_REFUSED = { refused: [] as readonly Refusal[] };

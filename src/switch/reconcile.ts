@@ -204,6 +204,8 @@ function* sortOut(
   for (const raw of left) {
     yield;
     const kind = cookieParts(rawCookie(raw))?.kind;
+    // The controller's own are about other things than packets (election.ts).
+    if (kind === 'controller') continue;
     if (kind === 'learned') {
       learnedCount += 1;
       continue;

@@ -125,4 +125,22 @@ describe('a gateway host dies', () => {
     },
     120_000,
   );
+
+  test('it is taken out of service in the file: nothing is lost but its translations', async () => {
+    const site = await NorthSouth.up(OPTIONS);
+    up = site;
+    const others = [
+      await site.guest('a').startPing(WORLD.ip, 10),
+      await site.guest('d').startPing('20.0.0.15', 10),
+      await site.guest('d').startPing(WORLD.ip, 10),
+    ];
+    await site.change({ hostsByName: { ...OPTIONS.hostsByName, node3: { dvr_mac: HOST_MAC.node3 } } });
+    await eventually('the other one serves', () => isServing(site, 'node4'));
+    await onlyOneAnswers(site);
+    const [floating, inside, translated] = await Promise.all(others.map((ping) => ping.stop()));
+    process.stdout.write(`drained: SNAT had a gap of ${translated?.longestGapMs} ms\n`);
+    for (const result of [floating, inside])
+      expect((result?.sent ?? 0) - (result?.received ?? 0)).toBeLessThanOrEqual(2);
+    expect(translated?.longestGapMs).toBeLessThan(1_000);
+  }, 120_000);
 });

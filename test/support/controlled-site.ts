@@ -34,8 +34,8 @@ export interface ControlledSiteOptions extends SiteDocument {
   readonly sandbox?: OvsSandboxOptions;
 }
 
-/** Cookies of kind 2 (src/flow/cookie.ts). */
-const LEARNED = /^cookie=0x484402/;
+/** Cookies of kind 2 and 3 (src/flow/cookie.ts): flows that no book has. */
+const UNBOOKED = /^cookie=0x48440[23]/;
 
 /** A TCP port that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -203,7 +203,7 @@ export class ControlledSite {
     const flows: Record<string, readonly string[]> = {};
     for (const { name, bridge } of this.#bridges()) {
       const dump = await this.host(name).dumpFlows(bridge);
-      flows[`${name} ${bridge}`] = dump.filter((flow) => !LEARNED.test(flow)).sort();
+      flows[`${name} ${bridge}`] = dump.filter((flow) => !UNBOOKED.test(flow)).sort();
     }
     return flows;
   }

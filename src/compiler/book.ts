@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type ClaimKind, ClaimTable } from './claims.ts';
+import type { FlowList } from './flow-list.ts';
 import { type FlowIdentity, FlowTable } from './flow-table.ts';
 import { Shared } from './shared.ts';
 
@@ -51,6 +52,8 @@ export interface BridgeBook {
   readonly size: number;
   /** Every desired flow once, in no particular order. */
   flows(): IterableIterator<DesiredFlow>;
+  /** Likewise as of now, from the last table to the first, in a table from the highest priority to the lowest. */
+  flowList(): FlowList;
   /** The desired flow with this table, priority and match. */
   find(identity: FlowIdentity): DesiredFlow | undefined;
   groups(): IterableIterator<DesiredGroup>;
@@ -99,6 +102,10 @@ export class BridgeLedger implements BridgeBook {
 
   flows(): IterableIterator<DesiredFlow> {
     return this.#flows.values();
+  }
+
+  flowList(): FlowList {
+    return this.#flows.list();
   }
 
   find(identity: FlowIdentity): DesiredFlow | undefined {

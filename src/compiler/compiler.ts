@@ -55,6 +55,11 @@ export class Compiler {
     this.#world.site.setPortLocation(portId, host);
   }
 
+  /** Likewise, for many ports at once. */
+  setPortLocations(locations: Iterable<readonly [portId: string, host: string | undefined]>): void {
+    this.#world.site.setPortLocations(locations);
+  }
+
   /** What is plugged into a host's br-int, by iface-id: whose ports of routers are there that somebody else plugs. */
   setPluggedPorts(host: string, ids: ReadonlySet<string>): void {
     this.#world.site.setPluggedPorts(host, ids);

@@ -127,6 +127,12 @@ export class FlowSlab {
     return this.#unwritable.get(id) ?? viewFlowMod(this.#bytes.subarray(offset, offset + this.#frameSize(id)));
   }
 
+  /** Flows of a later table, and of one table those of higher priority, rank higher. */
+  rankOf(id: number): number {
+    const { table, priority } = this.#rowOf(id)?.template ?? this.#valueOf(id).flow;
+    return table * 0x1_0000 + priority;
+  }
+
   /** Equal in all that the switch sees, the cookie included. */
   isSame(left: number, right: number): boolean {
     const row = this.#rows[left];

@@ -11,6 +11,7 @@ import { encodeMatch } from '../openflow/codec.ts';
 import { WireError } from '../openflow/wire-error.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from './claims.ts';
+import { FlowList } from './flow-list.ts';
 import { FlowSlab, NO_FLOW } from './flow-slab.ts';
 import type { Shared } from './shared.ts';
 
@@ -39,40 +40,21 @@ const CONTENT: ClaimKind<DesiredFlow>['contentOf'] = ({ flow }) =>
 /** What one pass changed. */
 export class FlowChange implements ClaimChange<DesiredFlow> {
   readonly remove: readonly DesiredFlow[];
-  readonly #slab: FlowSlab;
-  #ids: readonly number[];
-  /** By id: flows that have left the slab since. */
-  readonly #kept = new Map<number, DesiredFlow>();
+  readonly isEmpty: boolean;
+  #list: FlowList | undefined;
   #put: readonly DesiredFlow[] | undefined;
 
-  /** For FlowTable. `put`: ids. */
-  constructor(slab: FlowSlab, put: readonly number[], remove: readonly DesiredFlow[]) {
-    this.#slab = slab;
-    this.#ids = put;
+  /** For FlowTable. */
+  constructor(put: FlowList, remove: readonly DesiredFlow[]) {
+    this.#list = put;
     this.remove = remove;
-  }
-
-  get isEmpty(): boolean {
-    return this.#ids.length === 0 && this.#put === undefined && this.remove.length === 0;
-  }
-
-  get isRead(): boolean {
-    return this.#put !== undefined;
+    this.isEmpty = put.length === 0 && remove.length === 0;
   }
 
   get put(): readonly DesiredFlow[] {
-    if (this.#put === undefined) {
-      this.#put = this.#ids.map((id) => this.#kept.get(id) ?? this.#slab.desired(id));
-      this.#ids = [];
-      this.#kept.clear();
-    }
+    this.#put ??= this.#list?.all() ?? [];
+    this.#list = undefined;
     return this.#put;
-  }
-
-  /** A flow is about to leave the slab. */
-  keep(id: number): void {
-    // Whether it is one of this change's is not asked: that would cost as much as to keep it.
-    if (!this.#kept.has(id)) this.#kept.set(id, this.#slab.desired(id));
   }
 }
 
@@ -86,7 +68,7 @@ export class FlowTable {
   #went: number[] = [];
   #released: number[] = [];
   #isTouched = false;
-  #unread: WeakRef<FlowChange>[] = [];
+  #lists: WeakRef<FlowList>[] = [];
 
   constructor(shared: Shared) {
     this.#slab = new FlowSlab(shared);
@@ -102,6 +84,19 @@ export class FlowTable {
 
   *values(): Generator<DesiredFlow> {
     for (const id of this.#slab.found()) yield this.#slab.desired(id);
+  }
+
+  /** Every flow that stands, as of now: from the last table to the first, in a table from the highest priority to the lowest. */
+  list(): FlowList {
+    const byRank = new Map<number, number[]>();
+    for (const id of this.#slab.found()) {
+      const rank = this.#slab.rankOf(id);
+      const alike = byRank.get(rank);
+      if (alike === undefined) byRank.set(rank, [id]);
+      else alike.push(id);
+    }
+    const downwards = [...byRank].sort(([left], [right]) => right - left);
+    return this.#listOf(downwards.flatMap(([, alike]) => alike));
   }
 
   find({ table, priority, match }: FlowIdentity): DesiredFlow | undefined {
@@ -189,13 +184,9 @@ export class FlowTable {
       this.#states[id] = state | STOOD;
       put.push(id);
     }
-    const change = new FlowChange(
-      slab,
-      put,
-      remove.map((id) => slab.desired(id)),
-    );
+    const gone = remove.map((id) => slab.desired(id));
     this.#freeReleased();
-    if (put.length > 0) this.#unread.push(new WeakRef(change));
+    const change = new FlowChange(this.#listOf(put), gone);
     this.#came = [];
     this.#went = [];
     this.#released = [];
@@ -223,12 +214,18 @@ export class FlowTable {
     this.#stand(next);
   }
 
-  /** Earlier changes that somebody still holds may speak of them. */
+  #listOf(ids: readonly number[]): FlowList {
+    const list = new FlowList(this.#slab, ids);
+    if (ids.length > 0) this.#lists.push(new WeakRef(list));
+    return list;
+  }
+
+  /** Lists that somebody still holds may have them. */
   #freeReleased(): void {
-    this.#unread = this.#unread.filter((reference) => reference.deref()?.isRead === false);
-    const unread = this.#unread.flatMap((reference) => reference.deref() ?? []);
+    const lists = this.#lists.flatMap((reference) => reference.deref() ?? []);
+    this.#lists = this.#lists.filter((reference) => reference.deref() !== undefined);
     for (const id of this.#released) {
-      for (const change of unread) change.keep(id);
+      for (const list of lists) list.keep(id);
       this.#slab.free(id);
     }
   }

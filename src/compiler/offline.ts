@@ -69,7 +69,7 @@ export class OfflineSite {
     this.#zoneNumbers = allocateZoneNumbers(compiler.site.gateways.model.routers.keys(), this.#zoneNumbers);
     compiler.setZones(zonesOfAll(this.#zoneNumbers));
     for (const [host, mac] of options.hostMacs ?? []) compiler.setHostMac(host, mac);
-    for (const port of topology.ports.values()) compiler.setPortLocation(port.id, port.host);
+    compiler.setPortLocations([...topology.ports.values()].map(({ id, host }) => [id, host]));
     for (const host of topology.hosts.values()) compiler.setPluggedPorts(host.name, routerPortsOn(host, compiler));
     for (const host of topology.hosts.values()) {
       if (options.host !== undefined && options.host !== host.name) continue;

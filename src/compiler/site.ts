@@ -143,6 +143,17 @@ export class Site {
 
   /** A port is on a host, or nowhere. */
   setPortLocation(portId: string, host: string | undefined): void {
+    this.setPortLocations([[portId, host]]);
+  }
+
+  /** Likewise, many at once: what follows for a host is found once. */
+  setPortLocations(locations: Iterable<readonly [portId: string, host: string | undefined]>): void {
+    const touched = new Set<string>();
+    for (const [portId, host] of locations) this.#movePort(portId, host, touched);
+    for (const host of touched) this.#refreshHost(host);
+  }
+
+  #movePort(portId: string, host: string | undefined, touched: Set<string>): void {
     if (host === undefined) this.#told.delete(portId);
     else this.#told.set(portId, host);
     const port = this.#topology?.ports.get(portId);
@@ -153,13 +164,9 @@ export class Site {
     this.locations.set(portId, after);
     if (after === undefined) this.portsOf.delete(port.networkId, portId);
     else this.portsOf.add(port.networkId, portId);
-    for (const [place, difference] of [
-      [before, -1],
-      [after, 1],
-    ] as const) {
-      if (place !== undefined && this.#countPort(port, place, difference)) this.#refreshHost(place);
-    }
-    for (const place of this.gateways.portMoved(portId, after)) this.#refreshHost(place);
+    if (before !== undefined && this.#countPort(port, before, -1)) touched.add(before);
+    if (after !== undefined && this.#countPort(port, after, 1)) touched.add(after);
+    for (const place of this.gateways.portMoved(portId, after)) touched.add(place);
   }
 
   /** What is plugged into a host's br-int, by iface-id: the ports of routers that somebody else plugs need their networks there. */
@@ -203,7 +210,9 @@ export class Site {
   #countPort(port: Port, host: string, difference: 1 | -1): boolean {
     let isTurn = this.#networkCounts.add(port.networkId, host, difference);
     if (!isServiceable(port)) return isTurn;
-    for (const subnetId of new Set(port.fixedIps.map((fixedIp) => fixedIp.subnetId))) {
+    for (const [index, { subnetId }] of port.fixedIps.entries()) {
+      // Once, however many addresses of a subnet it has.
+      if (port.fixedIps.findIndex((other) => other.subnetId === subnetId) !== index) continue;
       if (this.#subnetCounts.add(subnetId, host, difference)) isTurn = true;
     }
     return isTurn;

@@ -341,22 +341,24 @@ export class Controller {
     }
     if (this.#allPortsAreStale) for (const portId of topology.ports.keys()) moved.add(portId);
     this.#allPortsAreStale = false;
-    for (const portId of moved) this.#locatePort(portId, topology);
+    this.compiler.setPortLocations(this.#locate(moved, topology));
   }
 
-  #locatePort(portId: string, topology: Topology): void {
-    const port = topology.ports.get(portId);
-    if (port === undefined) return;
-    const lastHost = this.#memory.portHost(portId);
-    const sightings = this.#sightings.of(portId);
-    const believed = {
-      ...(port.host !== undefined && { host: port.host }),
-      ...(lastHost !== undefined && { lastHost }),
-    };
-    const host = locatePort({ portId, sightings, ...believed }, (name) => this.#sightings.isKnown(name));
-    this.compiler.setPortLocation(portId, host);
-    // A port that the file gives a host needs no memory of ours.
-    this.#memory.rememberPortHost(portId, port.host === undefined ? host : undefined);
+  *#locate(portIds: Iterable<string>, topology: Topology): Generator<readonly [string, string | undefined]> {
+    for (const portId of portIds) {
+      const port = topology.ports.get(portId);
+      if (port === undefined) continue;
+      const lastHost = this.#memory.portHost(portId);
+      const believed = {
+        ...(port.host !== undefined && { host: port.host }),
+        ...(lastHost !== undefined && { lastHost }),
+      };
+      const sightings = this.#sightings.of(portId);
+      const host = locatePort({ portId, sightings, ...believed }, (name) => this.#sightings.isKnown(name));
+      // A port that the file gives a host needs no memory of ours.
+      this.#memory.rememberPortHost(portId, port.host === undefined ? host : undefined);
+      yield [portId, host];
+    }
   }
 
   /** One host: its local VLANs, what to write to its OVSDB, and what the compiler shall know of it. */

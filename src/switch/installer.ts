@@ -15,11 +15,13 @@ import { type PacketInCounts, sumOfPacketIns } from '../openflow/packet-in-budge
 import { ConnectionClosedError } from '../openflow/requests.ts';
 import { compareBridge, dumpBridge, operationsOf, presentNumbers, readBook, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift } from './drift-watch.ts';
-import { type Operation, OperationEncoder, operationKey, type Refusal } from './operations.ts';
+import { type BridgeDump, isToFill } from './fill-bridge.ts';
+import { type Operation, OperationEncoder, operationKey } from './operations.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { RefusedFlows } from './refused-flows.ts';
 import { BridgeReport } from './report.ts';
-import { isClosed, sendOperations } from './send-operations.ts';
+import { isClosed } from './send-operations.ts';
+import { Sender } from './sender.ts';
 import type { BridgeStatus } from './status.ts';
 import { inTurns } from './turns.ts';
 
@@ -50,6 +52,7 @@ export class BridgeInstaller {
   readonly #report: BridgeReport;
   readonly #encoder = new OperationEncoder();
   readonly #refused: RefusedFlows;
+  readonly #sender: Sender;
   readonly #pending = new PendingChanges();
   readonly #watch = new DriftWatch(() => this.#run());
   #reconcileDue: ReconcileReason | undefined;
@@ -82,6 +85,13 @@ export class BridgeInstaller {
     this.#report = new BridgeReport({ ...options, logger });
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#refused = new RefusedFlows({ ...options, retry: () => this.#retryRefused() });
+    this.#sender = new Sender({
+      report: this.#report,
+      encoder: this.#encoder,
+      refused: this.#refused,
+      watch: this.#watch,
+      assertCurrent: (connection) => this.#assertCurrent(connection),
+    });
   }
 
   get connection(): SwitchConnection | undefined {
@@ -248,6 +258,7 @@ export class BridgeInstaller {
     try {
       sentCount = kind === undefined ? await this.#changePass(connection) : await this.#reconcilePass(connection, kind);
       this.#retryCount = 0;
+      if (kind !== undefined) this.#armAudit();
     } catch (error) {
       this.#passFailed(error, connection);
       return;
@@ -267,7 +278,7 @@ export class BridgeInstaller {
     for (const desired of withdrawn) this.#refused.forget(desired);
     const repairs = await this.#repairs(operations);
     this.#assertCurrent(connection);
-    await this.#send(connection, [...operations.values(), ...repairs], unwritable);
+    await this.#sender.send(connection, [...operations.values(), ...repairs], unwritable);
     this.#generationConfirmed = generation;
     return operations.size + repairs.length;
   }
@@ -300,7 +311,9 @@ export class BridgeInstaller {
     this.#reconcileDue = undefined;
     const isReportOnly = this.#options.drift() === 'report';
     this.#encoder.reset(presentNumbers(dump));
-    const wanted = await readBook(this.#options.book(), {
+    const book = this.#options.book();
+    if (reason === 'connect' && isToFill(dump, book)) return this.#fillPass(connection, dump, isReportOnly);
+    const wanted = await readBook(book, {
       version: () => this.#changeCount,
       // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
       atThatMoment: () => ({ generation: this.#generationWanted, taking: this.#pending.take(this.#encoder) }),
@@ -316,32 +329,19 @@ export class BridgeInstaller {
       ? [...pending.operations.values()]
       : operationsOf(comparison, { keepForeign: isReportOnly });
     this.#refused.take();
-    await this.#send(connection, operations, isTold ? pending.unwritable : refusalsOf(comparison));
+    await this.#sender.send(connection, operations, isTold ? pending.unwritable : refusalsOf(comparison));
     this.#generationConfirmed = wanted.moment.generation;
-    this.#armAudit();
     return operations.length;
   }
 
-  async #send(
-    connection: SwitchConnection,
-    operations: readonly Operation[],
-    unwritable: readonly Refusal[],
-  ): Promise<void> {
-    await inTurns(this.#noteAll(operations));
-    this.#assertCurrent(connection);
-    const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
-    this.#assertCurrent(connection);
-    for (const { error } of refused) this.#report.refused(error.code);
-    this.#refused.add([...unwritable, ...refused]);
-  }
-
-  *#noteAll(operations: readonly Operation[]): Generator<void, void> {
-    for (const operation of operations) {
-      this.#report.sent(operation);
-      this.#encoder.note(operation);
-      if (operation.desired !== undefined) this.#refused.forget(operation.desired);
-      yield;
-    }
+  async #fillPass(connection: SwitchConnection, dump: BridgeDump, keepForeign: boolean): Promise<number> {
+    const generation = this.#generationWanted;
+    this.#pending.clear();
+    this.#refused.take();
+    this.#learnedFlowCount = 0;
+    const sentCount = await this.#sender.fill(connection, dump, { book: this.#options.book(), keepForeign });
+    this.#generationConfirmed = generation;
+    return sentCount;
   }
 
   #assertCurrent(connection: SwitchConnection): void {
@@ -389,5 +389,3 @@ export class BridgeInstaller {
     for (const resolve of waiting) resolve();
   }
 }
-
-const NOTHING_REFUSED = { refused: [] as readonly Refusal[] };

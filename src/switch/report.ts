@@ -108,6 +108,11 @@ export class BridgeReport {
     this.#options.logger.info(context, 'bridge compared with the book');
   }
 
+  /** There was nothing to compare. */
+  filling(flowCount: number): void {
+    this.#options.logger.info({ missing: flowCount }, 'the bridge has no flows: it gets all of them');
+  }
+
   drifted(drifts: readonly Drift[]): void {
     for (const { kind } of drifts) this.drift[kind] += 1;
     for (const { operation, found } of drifts.slice(0, LIMITS.namedFlows)) this.#drifted(operation, found);

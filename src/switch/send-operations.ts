@@ -117,7 +117,11 @@ async function sendPhase(connection: SwitchConnection, phase: readonly Operation
 }
 
 /** One bundle; without its culprits again when it is rolled back, and one by one when it has too many. */
-async function sendChunk(connection: SwitchConnection, chunk: readonly Operation[], result: Result): Promise<void> {
+export async function sendChunk(
+  connection: SwitchConnection,
+  chunk: readonly Operation[],
+  result: Result,
+): Promise<void> {
   let remaining: readonly Operation[] = chunk.filter(fitsIntoBundle);
   const oversized = remaining.length === chunk.length ? [] : chunk.filter((operation) => !fitsIntoBundle(operation));
   for (let attempt = 0; remaining.length > 0 && attempt < LIMITS.bundleAttempts; attempt += 1) {

@@ -248,6 +248,26 @@ describe('on a connect', () => {
     await expectEqualToBook();
   });
 
+  test('a large book on an empty bridge: what changes while it is sent, and what is refused, comes out right', async () => {
+    const many = Array.from({ length: 3 * LIMITS.bundleLength }, (_, index) => remote(index));
+    const wrong = desired('port wrong', {
+      table: 21,
+      priority: 1,
+      match: {},
+      actions: [{ type: 'group', group: 4711 }],
+    });
+    edit([miss(20), wrong, ...many]);
+    board.dial(`unix:${sandbox.mgmtPath('br-int')}`);
+    // The first bundle is on its way: some of what follows leaves the book, some changes, some is new.
+    await waitFor('the first is sent', () => installer.status().flowMods.add > 0);
+    edit([remote(10_000, 7), remote(50_000)], many.slice(11_000, 11_500));
+    await installer.settled();
+    expect(installer.status()).toMatchObject({ degraded: true, refusedFlowCount: 1, generationConfirmed: generation });
+    edit([], [wrong]);
+    await installer.settled();
+    await expectEqualToBook();
+  });
+
   test('a switch that lost everything gets everything again', async () => {
     edit([miss(20), remote(1)]);
     await connected();

@@ -90,11 +90,11 @@ export function tellSite(compiler: Compiler, topology: Topology, known: Iterable
   const plugged = new Map<string, string[]>();
   for (const port of topology.ports.values()) {
     if (port.host === undefined) continue;
-    compiler.setPortLocation(port.id, port.host);
     const list = plugged.get(port.host) ?? [];
     if (list.length === 0) plugged.set(port.host, list);
     list.push(port.id);
   }
+  compiler.setPortLocations([...topology.ports.values()].map(({ id, host }) => [id, host]));
   for (const name of known) compiler.setHostFacts(name, factsOf(compiler, topology, name, plugged.get(name) ?? []));
 }
 

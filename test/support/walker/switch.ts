@@ -1,6 +1,7 @@
 /** What the walker walks over, on a real switch. Serves the tests that hold the two against each other. */
 import { type Flow, PORT } from '../../../src/flow/flow.ts';
 import { formatFlow } from '../../../src/flow/format.ts';
+import { formatGroup } from '../../../src/flow/format-group.ts';
 import { normaliseMatch } from '../../../src/flow/match.ts';
 import type { Meter } from '../../../src/flow/meter.ts';
 import type { OvsSandbox } from '../ovs-sandbox.ts';
@@ -49,9 +50,11 @@ export interface InstalledBridge extends WalkBridge {
 /** Make the flows of a bridge these, and have it forget what it learnt. */
 export async function installFlows(
   sandbox: OvsSandbox,
-  { bridge, flows, meters = [] }: InstalledBridge,
+  { bridge, flows, groups = new Map(), meters = [] }: InstalledBridge,
 ): Promise<void> {
   await sandbox.ofctl('del-flows', bridge);
+  await sandbox.ofctl('del-groups', bridge);
+  for (const group of groups.values()) await sandbox.ofctl('add-group', bridge, formatGroup(group));
   for (const { meter, bands } of meters) {
     const band = `type=drop,rate=${bands[0]?.rate},burst_size=${bands[0]?.burstSize}`;
     await sandbox.ofctl('add-meter', bridge, `meter=${meter},pktps,burst,bands=${band}`);

@@ -99,6 +99,7 @@ const SETS: Readonly<Record<string, Readonly<Record<string, FieldName>>>> = {
   icmp: { type: 'icmpv4Type', code: 'icmpv4Code' },
   icmpv6: { type: 'icmpv6Type', code: 'icmpv6Code' },
   nd: { target: 'ndTarget', sll: 'ndSll', tll: 'ndTll' },
+  nd_ext: { nd_reserved: 'ndReserved', nd_options_type: 'ndOptionsType' },
   udp: { src: 'udpSrc', dst: 'udpDst' },
   tcp: { src: 'tcpSrc', dst: 'tcpDst' },
 };

@@ -348,13 +348,9 @@ export class Controller {
     for (const portId of portIds) {
       const port = topology.ports.get(portId);
       if (port === undefined) continue;
-      const lastHost = this.#memory.portHost(portId);
-      const believed = {
-        ...(port.host !== undefined && { host: port.host }),
-        ...(lastHost !== undefined && { lastHost }),
-      };
+      const earlier = { host: port.host, lastHost: this.#memory.portHost(portId) };
       const sightings = this.#sightings.of(portId);
-      const host = locatePort({ portId, sightings, ...believed }, (name) => this.#sightings.isKnown(name));
+      const host = locatePort({ portId, sightings, ...earlier }, (name) => this.#sightings.isKnown(name));
       // A port that the file gives a host needs no memory of ours.
       this.#memory.rememberPortHost(portId, port.host === undefined ? host : undefined);
       yield [portId, host];

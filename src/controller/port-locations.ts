@@ -13,11 +13,11 @@ export interface Sighting {
 export interface LocationRequest {
   readonly portId: string;
   /** `host` of the file. */
-  readonly host?: string;
+  readonly host?: string | undefined;
   /** Where the port is plugged now. */
   readonly sightings: readonly Sighting[];
   /** Where it was last seen in an earlier life. */
-  readonly lastHost?: string;
+  readonly lastHost?: string | undefined;
 }
 
 /**

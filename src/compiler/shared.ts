@@ -11,12 +11,17 @@ export class SharedNames {
   readonly #names: string[] = [];
   readonly #holders: number[] = [];
   readonly #freeIds: number[] = [];
+  /** The name that was held last, and its number: most flows have the name of the one before. */
+  #last = '';
+  #lastId = -1;
 
   /** Gives the name's number. */
   hold(name: string): number {
-    const known = this.#ids.get(name);
+    const known = name === this.#last && this.#lastId >= 0 ? this.#lastId : this.#ids.get(name);
     if (known !== undefined) {
       this.#holders[known] = (this.#holders[known] ?? 0) + 1;
+      this.#last = name;
+      this.#lastId = known;
       return known;
     }
     const id = this.#freeIds.pop() ?? this.#names.length;
@@ -31,6 +36,7 @@ export class SharedNames {
     const holders = (this.#holders[id] ?? 0) - 1;
     this.#holders[id] = holders;
     if (holders > 0) return;
+    if (id === this.#lastId) this.#lastId = -1;
     this.#ids.delete(this.nameOf(id));
     this.#names[id] = '';
     this.#freeIds.push(id);

@@ -129,6 +129,10 @@ export class Templates {
   readonly #shapes = new Map<AnyRule, Map<string, Shape[]>>();
   readonly #featureKeys = new WeakMap<Features, string>();
   readonly #parts: EntityParts = { structure: [], values: [], bits: [] };
+  /** Of the last render: the next is mostly of the same rule on the same host. */
+  #lastRule: AnyRule | undefined;
+  #lastFeatures: Features | undefined;
+  #lastKnown: Shape[] = [];
 
   /** What the rule makes of the entity, as flows that are kept as numbers where that can be. */
   render<E extends Entity>(rule: Rule<E>, entity: E, features: Features): readonly DesiredFlow[] {
@@ -157,6 +161,14 @@ export class Templates {
   }
 
   #known(rule: AnyRule, features: Features): Shape[] {
+    if (rule === this.#lastRule && features === this.#lastFeatures) return this.#lastKnown;
+    this.#lastRule = rule;
+    this.#lastFeatures = features;
+    this.#lastKnown = this.#findKnown(rule, features);
+    return this.#lastKnown;
+  }
+
+  #findKnown(rule: AnyRule, features: Features): Shape[] {
     let key = this.#featureKeys.get(features);
     if (key === undefined) {
       key = JSON.stringify(Object.entries(features).sort());

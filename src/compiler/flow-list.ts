@@ -28,6 +28,16 @@ export class FlowList {
     return this.#kept.get(id) ?? this.#slab.desired(id);
   }
 
+  /**
+   * The flow-mod: command add, xid 0; right until another flow of this process is encoded or kept. undefined: a flow that is kept
+   * as a value.
+   */
+  frameAt(index: number): Uint8Array | undefined {
+    const id = this.#ids[index];
+    invariant(id !== undefined, 'A flow of the list.', { index });
+    return this.#kept.size > 0 && this.#kept.has(id) ? undefined : this.#slab.templatedFrame(id);
+  }
+
   all(): DesiredFlow[] {
     return this.#ids.map((id) => this.#kept.get(id) ?? this.#slab.desired(id));
   }

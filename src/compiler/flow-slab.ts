@@ -8,7 +8,14 @@
 import { flowKey } from '../flow/match.ts';
 import { HeddleError, invariant } from '../lib/errors.ts';
 import type { Slab } from '../openflow/slab.ts';
-import { type EncodedFlow, encodeFlow, flowScratch, type TemplateValue, viewFlowMod } from '../openflow/template.ts';
+import {
+  type EncodedFlow,
+  encodeFlow,
+  flowScratch,
+  recordBytes,
+  type TemplateValue,
+  viewFlowMod,
+} from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Shared } from './shared.ts';
 import { TemplatedFlow, type TemplateRow } from './templates.ts';
@@ -39,7 +46,7 @@ export class FlowSlab {
   readonly #unwritable = new Map<number, EncodedFlow>();
   readonly #freeIds: number[] = [];
   /** Records, and the flow-mods of values. */
-  #bytes = new Uint8Array(FIRST_SIZE);
+  #records = recordBytes(FIRST_SIZE);
   #end = 0;
   /** Offsets of what is free again, by size. */
   readonly #free = new Map<number, number[]>();
@@ -47,6 +54,10 @@ export class FlowSlab {
   /** Open addressing, linear probing: id + 1 of the flow, 0 where there is none. */
   #slots = new Int32Array(2 * FIRST_LENGTH);
   #indexed = 0;
+
+  get #bytes(): Uint8Array {
+    return this.#records.bytes;
+  }
 
   constructor(shared: Shared) {
     this.#shared = shared;
@@ -67,7 +78,7 @@ export class FlowSlab {
     this.#rows[id] = this.#shared.rows.idOf(row);
     this.#names[id] = this.#shared.names.hold(object);
     this.#offsets[id] = offset;
-    this.#hashes[id] = hashOf(template.fill(this.#bytes, offset));
+    this.#hashes[id] = hashOf(template.fill(this.#records, offset));
   }
 
   #addValue(id: number, desired: DesiredFlow): void {
@@ -119,11 +130,16 @@ export class FlowSlab {
     return new TemplatedFlow(row, values, object, cookieAt(this.#bytes, offset));
   }
 
+  /** The flow-mod of a flow that is no value. */
+  templatedFrame(id: number): Uint8Array | undefined {
+    return this.#rowOf(id)?.template.fill(this.#records, this.#offsets[id] as number).frame;
+  }
+
   /** The flow as bytes: right until another flow of this process is encoded, or kept. */
   encoded(id: number): EncodedFlow {
     const offset = this.#offsets[id] as number;
     const row = this.#rowOf(id);
-    if (row !== undefined) return row.template.fill(this.#bytes, offset);
+    if (row !== undefined) return row.template.fill(this.#records, offset);
     return this.#unwritable.get(id) ?? viewFlowMod(this.#bytes.subarray(offset, offset + this.#frameSize(id)));
   }
 
@@ -204,9 +220,9 @@ export class FlowSlab {
     return NO_FLOW;
   }
 
-  /** Ids of all that are found by their identity. */
-  *found(): Generator<number> {
-    for (const slot of this.#slots) if (slot !== 0) yield slot - 1;
+  /** All ids are below this. */
+  get length(): number {
+    return this.#length;
   }
 
   #hasIdentity(id: number, table: number, priority: number, matchBytes: Uint8Array): boolean {
@@ -248,9 +264,9 @@ export class FlowSlab {
     const offset = this.#end;
     this.#end += size;
     if (this.#end > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.ceil(1.5 * this.#end));
-      bytes.set(this.#bytes);
-      this.#bytes = bytes;
+      const records = recordBytes(Math.ceil(1.5 * this.#end));
+      records.bytes.set(this.#bytes);
+      this.#records = records;
     }
     return offset;
   }

@@ -83,13 +83,13 @@ export class FlowTable {
   }
 
   *values(): Generator<DesiredFlow> {
-    for (const id of this.#slab.found()) yield this.#slab.desired(id);
+    for (const id of this.#standing()) yield this.#slab.desired(id);
   }
 
   /** Every flow that stands, as of now: from the last table to the first, in a table from the highest priority to the lowest. */
   list(): FlowList {
     const byRank = new Map<number, number[]>();
-    for (const id of this.#slab.found()) {
+    for (const id of this.#standing()) {
       const rank = this.#slab.rankOf(id);
       const alike = byRank.get(rank);
       if (alike === undefined) byRank.set(rank, [id]);
@@ -125,6 +125,11 @@ export class FlowTable {
       this.#release(id);
       id = next;
     }
+  }
+
+  /** In the order in which they lie in memory. */
+  *#standing(): Generator<number> {
+    for (let id = 0; id < this.#slab.length; id++) if ((this.#stateOf(id) & STANDS) !== 0) yield id;
   }
 
   #claim(desired: DesiredFlow): number {

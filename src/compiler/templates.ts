@@ -9,7 +9,14 @@ import { originHash } from '../flow/cookie.ts';
 import type { Flow } from '../flow/flow.ts';
 import { invariant } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
-import { type EncodedFlow, type FlowTemplate, recordTemplates, type TemplateValue } from '../openflow/template.ts';
+import {
+  type EncodedFlow,
+  type FlowTemplate,
+  type RecordBytes,
+  recordBytes,
+  recordTemplates,
+  type TemplateValue,
+} from '../openflow/template.ts';
 import type { Features } from '../pipeline/features.ts';
 import type { Entity, Holes, Rule } from '../pipeline/language.ts';
 import type { DesiredFlow, Origin } from '../pipeline/origin.ts';
@@ -25,18 +32,18 @@ export class TemplateRow {
   readonly shape: Shape;
   readonly index: number;
   readonly template: FlowTemplate;
-  readonly #record: Uint8Array;
+  readonly #record: RecordBytes;
 
   constructor(shape: Shape, index: number, template: FlowTemplate) {
     this.shape = shape;
     this.index = index;
     this.template = template;
-    this.#record = new Uint8Array(template.recordSize);
+    this.#record = recordBytes(template.recordSize);
   }
 
   /** The flow as bytes: right until another flow of this row is encoded. */
   encode(cookieLow: number, values: readonly TemplateValue[]): EncodedFlow {
-    this.template.putRecord(this.#record, 0, cookieLow, values);
+    this.template.putRecord(this.#record.bytes, 0, cookieLow, values);
     return this.template.fill(this.#record, 0);
   }
 }

@@ -40,6 +40,17 @@ const USUAL_SIZE = 512;
 /** Random flows that a template is held against before it is believed. */
 const TRIALS = 4;
 
+/** Where records stand: the same bytes in two ways of reading them. */
+export interface RecordBytes {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
+export function recordBytes(size: number): RecordBytes {
+  const bytes = new Uint8Array(size);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 export interface TemplateSource {
   /** Bits of each variable: 1 to 128. */
   readonly bits: readonly number[];
@@ -90,6 +101,10 @@ export class FlowTemplate implements EncodedFlow {
   /** The places of the variables that the flow says, among those of its source; the others are not in its records. */
   readonly variables: readonly number[];
   readonly #sizes: readonly number[];
+  readonly #view: DataView;
+  /** Four bytes that stay together and as they are go in one piece. */
+  readonly #wordsFrom: Uint8Array;
+  readonly #wordsTo: Uint16Array;
   readonly #from: Uint8Array;
   readonly #to: Uint16Array;
   readonly #constant: Uint8Array;
@@ -117,9 +132,13 @@ export class FlowTemplate implements EncodedFlow {
     this.variables = variables;
     this.#sizes = kept.map(({ start, end }) => end - start);
     this.recordSize = kept.at(-1)?.end ?? COOKIE_SIZE;
-    this.#from = Uint8Array.from(copies, ({ from }) => moved.get(from) ?? 0);
-    this.#to = Uint16Array.from(copies, ({ to }) => to);
-    this.#constant = Uint8Array.from(copies, ({ constant }) => constant);
+    this.#view = new DataView(this.frame.buffer, this.frame.byteOffset, this.frame.byteLength);
+    const { words, rest } = inWords(copies.map((copy) => ({ ...copy, from: moved.get(copy.from) ?? 0 })));
+    this.#wordsFrom = Uint8Array.from(words, ({ from }) => from);
+    this.#wordsTo = Uint16Array.from(words, ({ to }) => to);
+    this.#from = Uint8Array.from(rest, ({ from }) => from);
+    this.#to = Uint16Array.from(rest, ({ to }) => to);
+    this.#constant = Uint8Array.from(rest, ({ constant }) => constant);
   }
 
   /** Write a record: low half of the cookie, and the values of all variables of the source. */
@@ -146,8 +165,13 @@ export class FlowTemplate implements EncodedFlow {
   }
 
   /** Make `frame` and the views on it those of this record: right until the next fill. */
-  fill(bytes: Uint8Array, offset: number): this {
+  fill({ bytes, view }: RecordBytes, offset: number): this {
     const { frame } = this;
+    const wordsFrom = this.#wordsFrom;
+    const wordsTo = this.#wordsTo;
+    for (let index = 0; index < wordsTo.length; index++) {
+      this.#view.setUint32(wordsTo[index] as number, view.getUint32(offset + (wordsFrom[index] as number)));
+    }
     const from = this.#from;
     const to = this.#to;
     const constant = this.#constant;
@@ -156,6 +180,26 @@ export class FlowTemplate implements EncodedFlow {
     }
     return this;
   }
+}
+
+/** Copies of four bytes in a row, told by their first; and the rest. */
+function inWords(copies: readonly Copy[]): { readonly words: Copy[]; readonly rest: Copy[] } {
+  const sorted = copies.toSorted((left, right) => left.to - right.to);
+  const words: Copy[] = [];
+  const rest: Copy[] = [];
+  for (let index = 0; index < sorted.length; ) {
+    const first = sorted[index] as Copy;
+    const four = sorted.slice(index, index + 4);
+    const isWord =
+      four.length === 4 &&
+      four.every(
+        ({ from, to, constant }, byte) => constant === 0 && from === first.from + byte && to === first.to + byte,
+      );
+    if (isWord) words.push(first);
+    else rest.push(first);
+    index += isWord ? 4 : 1;
+  }
+  return { words, rest };
 }
 
 interface Extent {
@@ -245,9 +289,9 @@ function holds(
     write(values).every((wanted, row) => {
       const template = templates[row];
       if (template === undefined) return false;
-      const bytes = new Uint8Array(template.recordSize);
-      template.putRecord(bytes, 0, new DataView(wanted.buffer).getUint32(COOKIE_LOW_OFFSET), values);
-      return Buffer.compare(template.fill(bytes, 0).frame, wanted) === 0;
+      const record = recordBytes(template.recordSize);
+      template.putRecord(record.bytes, 0, new DataView(wanted.buffer).getUint32(COOKIE_LOW_OFFSET), values);
+      return Buffer.compare(template.fill(record, 0).frame, wanted) === 0;
     }),
   );
 }

@@ -98,10 +98,11 @@ function* written(flows: FlowList, { start, end, refused }: Range): Generator<vo
   const encoder = new FlowEncoder();
   const operations: Operation[] = [];
   for (let index = start; index < end; index++) {
+    const templated = flows.frameAt(index);
     const desired = flows.at(index);
     try {
-      encoder.encodeDesired(desired);
-      const frame = encoder.take();
+      if (templated === undefined) encoder.encodeDesired(desired);
+      const frame = encoder.take(templated);
       operations.push({ subject: 'flow', kind: 'add', table: frameTable(frame), frame, desired });
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;

@@ -61,9 +61,8 @@ export class FlowEncoder {
     this.instructionBytes = instructionBytes;
   }
 
-  /** Taken frames stand side by side: memory of its own for each of 100,000 would be most of what a cold sync costs. */
-  take(): Uint8Array {
-    const { frame } = this;
+  /** A copy of the frame, or of another. Taken frames stand side by side: memory of its own for each of 100,000 would be most of what a cold sync costs. */
+  take(frame: Uint8Array = this.frame): Uint8Array {
     if (this.#taken + frame.length > this.#pool.length) {
       this.#pool = new Uint8Array(Math.max(POOL_SIZE, frame.length));
       this.#taken = 0;

@@ -3,11 +3,9 @@
  * process: the floor of encoding is copying the same bytes.
  */
 import { Compiler, type PassResult } from '../../../src/compiler/compiler.ts';
-import { writeFlowMod } from '../../../src/openflow/codec.ts';
-import { Slab } from '../../../src/openflow/slab.ts';
 import { FlowEncoder } from '../../../src/switch/flow-bytes.ts';
 import type { Topology } from '../../../src/topology/model.ts';
-import { collectGarbage, type Line, median, quantile, type Row, timed } from './measure.ts';
+import { collectGarbage, type Line, median, quantile, timed } from './measure.ts';
 import {
   compileOneHost,
   loadSite,
@@ -21,36 +19,46 @@ import {
 } from './site.ts';
 
 const MIB = 1024 * 1024;
+const SLAB_SIZE = 64 * 1024;
 
+/** As a cold sync does it (switch/fill-bridge.ts): from the packed book to flow-mods side by side, 64 KiB of them at a time. */
 export const encodeLine: Line = async ({ rounds, shrink }) => {
-  const book = compileOneHost(oneHostSite(100_000 / shrink)).book(ONE_HOST, 'br-tun');
-  const flows = [...(book?.flows() ?? [])];
-  const slab = new Slab(256 * 1024);
-  const sizes = flows.map(({ flow }) => {
-    slab.clear();
-    writeFlowMod(slab, { flow, command: 'add', xid: 1 });
-    return slab.end;
-  });
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const times = await timed(
-    () => {
-      slab.clear();
-      for (const { flow } of flows) {
-        if (slab.end > 200 * 1024) slab.clear();
-        writeFlowMod(slab, { flow, command: 'add', xid: 1 });
+  const list = compileOneHost(oneHostSite(100_000 / shrink))
+    .book(ONE_HOST, 'br-tun')
+    ?.flowList();
+  if (list === undefined) throw new Error('nothing was compiled');
+  const slab = new Uint8Array(SLAB_SIZE);
+  let total = 0;
+  let values = 0;
+  const encodeAll = (): void => {
+    let end = 0;
+    total = 0;
+    values = 0;
+    for (let index = 0; index < list.length; index++) {
+      const frame = list.frameAt(index);
+      if (frame === undefined) {
+        values++;
+        continue;
       }
-    },
-    { rounds, warmups: 3 },
-  );
-  const rate = (flows.length * 1000) / median(times);
+      if (end + frame.length > slab.length) end = 0;
+      slab.set(frame, end);
+      end += frame.length;
+      total += frame.length;
+    }
+  };
+  const times = await timed(encodeAll, { rounds, warmups: 3 });
+  const rate = ((list.length - values) * 1000) / median(times);
+  const floor = ((list.length - values) * 1000) / median(await copyTimes(total, rounds));
   return [
     {
-      what: `encode from the compiled model, one core`,
+      what: 'encode from the compiled model, one core',
       unit: '/s',
       heddle: rate,
+      floor,
+      floorIs: 'copying as many bytes',
+      ratio: floor / rate,
       target: '≥ 10 million/s',
       isMet: rate >= 1e7,
-      ...copyFloor(await copyTimes(total, rounds), flows.length, rate),
     },
   ];
 };
@@ -65,11 +73,6 @@ function copyTimes(size: number, rounds: number): Promise<number[]> {
     },
     { rounds, warmups: 3 },
   );
-}
-
-function copyFloor(times: readonly number[], count: number, rate: number): Pick<Row, 'floor' | 'floorIs' | 'ratio'> {
-  const floor = (count * 1000) / median(times);
-  return { floor, floorIs: 'copying the same bytes', ratio: floor / rate };
 }
 
 /** The large site of the targets, or a part of it. */

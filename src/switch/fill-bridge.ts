@@ -76,13 +76,22 @@ async function sendSome(
 async function sendList(connection: SwitchConnection, flows: FlowList, { noted, refused }: Sending): Promise<void> {
   const result = { refused, rolledBackCount: 0 };
   let next = 0;
+  let lastBegun: Promise<unknown> = Promise.resolve();
+  const begin = async (start: number): Promise<{ readonly sent: Promise<void> }> => {
+    const chunk = await inTurns(
+      written(flows, { start, end: Math.min(start + LIMITS.bundleLength, flows.length), refused }),
+    );
+    await inTurns(noted(chunk));
+    return { sent: sendChunk(connection, chunk, result) };
+  };
   const worker = async (): Promise<void> => {
     while (next < flows.length) {
       const start = next;
       next += LIMITS.bundleLength;
-      const chunk = await inTurns(written(flows, { start, end: Math.min(next, flows.length), refused }));
-      await inTurns(noted(chunk));
-      await sendChunk(connection, chunk, result);
+      // One after the other, or a shorter one overtakes: the order of bundles is what keeps packets from half a pipeline.
+      const begun = lastBegun.then(() => begin(start));
+      lastBegun = begun;
+      await (await begun).sent;
     }
   };
   await Promise.all(Array.from({ length: LIMITS.bundlesInFlight }, worker));

@@ -42,6 +42,9 @@ let proxy: OpenFlowProxy;
 /** Connections end behind their first bundle; while somebody looks, at once. */
 let isLookedAt = false;
 let commitCount = 0;
+/** Or behind so many, of one connection. */
+let commitsLeft = 1;
+let answersLeft = 1;
 
 beforeAll(async () => {
   bridge = await OneBridge.start();
@@ -52,6 +55,11 @@ beforeAll(async () => {
     await sandbox.addPort('br-int', `p${port}`, 'type=dummy', `ofport_request=${port}`);
   }
   proxy = await OpenFlowProxy.start(sandbox.mgmtPath('br-int'), join(sandbox.directory, 'proxy'));
+  proxy.alter = (frame) => {
+    if (!isBundleControl(frame, BUNDLE_CONTROLS.commitReply)) return;
+    commitCount += 1;
+    answersLeft -= 1;
+  };
   proxy.cutOf = () =>
     isLookedAt
       ? { side: 'controller', afterMessages: 1 }
@@ -63,12 +71,14 @@ afterAll(async () => {
   await proxy.stop();
 });
 
-const isCommit = (frame: Uint8Array): boolean => isBundleControl(frame, BUNDLE_CONTROLS.commitRequest);
+function isCommit(frame: Uint8Array): boolean {
+  if (!isBundleControl(frame, BUNDLE_CONTROLS.commitRequest)) return false;
+  commitsLeft -= 1;
+  return commitsLeft <= 0;
+}
 
 function isCommitted(frame: Uint8Array): boolean {
-  const isSo = isBundleControl(frame, BUNDLE_CONTROLS.commitReply);
-  if (isSo) commitCount += 1;
-  return isSo;
+  return isBundleControl(frame, BUNDLE_CONTROLS.commitReply) && answersLeft <= 0;
 }
 
 /** ONF_ET_BUNDLE_CONTROL of this type (ONF extension 230). */
@@ -130,4 +140,29 @@ test('between the bundles of a bridge that is filled, and of one that is emptied
   bridge.edit([], flows);
   expect(await inSteps()).toBeGreaterThanOrEqual(3);
   await bridge.expectEqualToBook();
+});
+
+test('between the bundles of one connection that fills an empty bridge', { timeout: 120_000 }, async () => {
+  bridge.edit(pipeline());
+  const dialer = bridge.board.dial(`unix:${proxy.path}`);
+  for (const commits of [1, 2, 3, 4]) {
+    isLookedAt = true;
+    bridge.installer.connection?.close();
+    await waitFor('no connection', () => bridge.installer.connection === undefined);
+    await bridge.ofctl('del-flows');
+    const cutsBefore = proxy.cutCount;
+    commitsLeft = commits;
+    answersLeft = commits;
+    isLookedAt = false;
+    await waitFor(`the end behind commit ${commits}`, () => {
+      dialer.retryNow();
+      return commitsLeft <= 0 && proxy.cutCount > cutsBefore;
+    });
+    isLookedAt = true;
+    await waitFor('the cut is noticed', () => bridge.installer.connection === undefined);
+    const flowCount = Number(/flow_count=(\d+)/.exec(await bridge.ofctl('dump-aggregate'))?.[1]);
+    expect(flowCount).toBe(commits * LIMITS.bundleLength);
+    await expectSafe();
+  }
+  dialer.close();
 });

@@ -1,4 +1,6 @@
 /** Every line of the bench by name, in the order of the table. Serves main.ts and the guard in test/bench/. */
+import { bridgesLine } from './bridges-line.ts';
+import { growthLine } from './growth-lines.ts';
 import type { Line } from './measure.ts';
 import { changeLine, compileLine, encodeLine, memoryLine } from './model-lines.ts';
 import { coldSyncLine, reconcileLine } from './switch-lines.ts';
@@ -10,6 +12,8 @@ export const LINES = {
   compile: compileLine,
   change: changeLine,
   memory: memoryLine,
+  growth: growthLine,
+  bridges: bridgesLine,
 } as const satisfies Record<string, Line>;
 
 export type LineName = keyof typeof LINES;

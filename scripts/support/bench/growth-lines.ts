@@ -1,0 +1,60 @@
+/**
+ * How costs grow with the site: each at one, four and sixteen times a size, and the exponent of the power law through them. A
+ * total that grows with the site has 1, the cost of one change has 0.
+ */
+import { exponentOf, type Line, median, type Row } from './measure.ts';
+import { compileLarge, largeSiteDocument, measureChanges } from './model-lines.ts';
+import { loadSite } from './site.ts';
+import { measureColdSync, measureReconcile } from './switch-lines.ts';
+
+const TIMES = [1, 4, 16] as const;
+const FLOWS = 6_250;
+/** 16 times this is half of the large site. */
+const LARGEST_SHRINK = 2;
+const ROUNDS = 3;
+
+interface Growth {
+  readonly what: string;
+  readonly points: readonly (readonly [number, number])[];
+  readonly bound: number;
+}
+
+function rowOf({ what, points, bound }: Growth): Row {
+  const exponent = exponentOf(points);
+  const note = points.map(([size, cost]) => `${Math.round(size)}: ${cost.toPrecision(3)} ms`).join(', ');
+  return { what, unit: 'exponent', heddle: exponent, target: `≤ ${bound}`, isMet: exponent <= bound, note };
+}
+
+export const growthLine: Line = async ({ shrink }) => {
+  const cold: [number, number][] = [];
+  const floor: [number, number][] = [];
+  const reconcile: [number, number][] = [];
+  for (const times of TIMES) {
+    const sync = await measureColdSync((FLOWS * times) / shrink, ROUNDS, false);
+    cold.push([sync.flows, median(sync.heddle)]);
+    floor.push([sync.flows, median(sync.floor)]);
+    const same = await measureReconcile((FLOWS * times) / shrink, ROUNDS);
+    reconcile.push([same.flows, median(same.heddle)]);
+  }
+  const compile: [number, number][] = [];
+  const change: [number, number][] = [];
+  for (const times of TIMES) {
+    const document = largeSiteDocument((LARGEST_SHRINK * 16 * shrink) / times);
+    const topology = loadSite(document);
+    const measured: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = performance.now();
+      compileLarge(topology);
+      measured.push(performance.now() - start);
+    }
+    compile.push([topology.hosts.size, median(measured)]);
+    change.push([topology.hosts.size, median(measureChanges(compileLarge(topology).compiler, topology).times)]);
+  }
+  return [
+    { what: 'growth of a cold sync with its flows', points: cold, bound: 1.1 },
+    { what: 'growth of the floor of a cold sync: the switch itself', points: floor, bound: 1.1 },
+    { what: 'growth of a reconcile with its flows', points: reconcile, bound: 1.1 },
+    { what: 'growth of compiling with the hosts of a site (each with as many ports)', points: compile, bound: 1.1 },
+    { what: 'growth of one port change with the hosts of a site', points: change, bound: 0.2 },
+  ].map(rowOf);
+};

@@ -1,12 +1,14 @@
 /**
- * Runs the parts of the suite that were asked for, one after the other, and sums them up: `scripts/test` is its shell. Each
- * part counts its tests; lint and type check count as one each, and so does leaving nothing behind.
+ * Runs the parts of the suite that were asked for and sums them up: `scripts/test` is its shell. Each part counts its tests;
+ * lint and type check count as one each, and so does leaving nothing behind. The parts with daemons mostly wait, so that they
+ * share the processors.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 import { clearLeftovers, RUN_VARIABLE, type Run, rootLinks } from './leftovers.ts';
 import { type Failure, judge, type Outcome } from './report.ts';
@@ -22,6 +24,9 @@ const DETAIL_LINES = 40;
 const PARTS = ['lint', 'types', 'unit', 'ovs', 'netns'] as const;
 type Part = (typeof PARTS)[number];
 
+/** What runs at one time. */
+const STAGES: readonly (readonly Part[])[] = [['lint'], ['types'], ['unit'], ['ovs', 'netns']];
+
 const isPart = (text: string): text is Part => (PARTS as readonly string[]).includes(text);
 
 /** Set by SIGINT and SIGTERM: what runs is told to end, the rest is not begun, leftovers are cleared away all the same. */
@@ -31,20 +36,22 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Run a program of node_modules/.bin with the run's environment, its output going where ours goes; gives the exit status. */
+/** Run a program of node_modules/.bin with the run's environment, its output going where ours goes, line by line; gives the exit status. */
 async function runTool(run: Run, command: readonly string[]): Promise<number> {
   const [program = '', ...args] = command;
   const child = spawn(join(ROOT, 'node_modules/.bin', program), args, {
     cwd: ROOT,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
+      ...(process.stdout.isTTY && { FORCE_COLOR: '1' }),
       PATH: `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`,
       TMPDIR: run.temporaryDirectory,
       HEDDLE_LAB_PREFIX: run.labPrefix,
       [RUN_VARIABLE]: run.id,
     },
   });
+  for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', say);
   const interrupt = (signal: NodeJS.Signals): void => {
     interrupted = signal;
     child.kill(signal);
@@ -87,12 +94,19 @@ function runPart(run: Run, part: Part): Promise<Outcome> {
   return runVitest(run, ['--project', part]);
 }
 
-/** Run one part, then look at what it left behind. */
-async function runTidily(run: Run, name: string, work: () => Promise<Outcome>): Promise<[Outcome, string[]]> {
+/** Run one part with a temporary directory and names of its own, then look at what it left behind. */
+async function runTidily(name: string, work: (run: Run) => Promise<Outcome>): Promise<[Outcome, string[]]> {
   say(styleText('bold', `\n== ${name}`));
   const begunMs = performance.now();
-  const outcome = await work();
+  const temporaryDirectory = mkdtempSync(`/tmp/heddle-test-`);
+  const removeDirectory = (): void => rmSync(temporaryDirectory, { recursive: true, force: true });
+  process.once('exit', removeDirectory);
+  const id = randomUUID();
+  const run: Run = { id, labPrefix: `hdtest${id.slice(0, 4)}`, temporaryDirectory, links: rootLinks() };
+  const outcome = await work(run);
   const leftovers = await clearLeftovers(run);
+  removeDirectory();
+  process.removeListener('exit', removeDirectory);
   const seconds = ((performance.now() - begunMs) / 1000).toFixed(1);
   say(`== ${name}: ${outcome.passed} passed, ${outcome.failures.length} failed, ${seconds} s`);
   return [outcome, leftovers.map((leftover) => `after ${name}: ${leftover}`)];
@@ -120,9 +134,6 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`test: ${wrong}\n`);
     return 2;
   }
-  const temporaryDirectory = mkdtempSync(`/tmp/heddle-test-`);
-  const run: Run = { id: randomUUID(), labPrefix: `hdtest${process.pid}`, temporaryDirectory, links: rootLinks() };
-  process.once('exit', () => rmSync(temporaryDirectory, { recursive: true, force: true }));
   const files = words.filter((word) => !isPart(word)).map((word) => relative(ROOT, join(ROOT, word)));
   const parts = words.length === 0 ? PARTS : PARTS.filter((part) => words.includes(part));
   const outcomes: Outcome[] = [];
@@ -131,8 +142,13 @@ async function main(words: readonly string[]): Promise<number> {
     outcomes.push(outcome);
     leftovers.push(...left);
   };
-  for (const part of parts) if (!interrupted) note(await runTidily(run, part, () => runPart(run, part)));
-  if (files.length > 0 && !interrupted) note(await runTidily(run, files.join(' '), () => runVitest(run, files)));
+  for (const stage of STAGES) {
+    if (interrupted) break;
+    const asked = stage.filter((part) => parts.includes(part));
+    const ended = await Promise.all(asked.map((part) => runTidily(part, (run) => runPart(run, part))));
+    for (const each of ended) note(each);
+  }
+  if (files.length > 0 && !interrupted) note(await runTidily(files.join(' '), (run) => runVitest(run, files)));
   const failures = outcomes.flatMap((outcome) => outcome.failures);
   if (interrupted) failures.push({ name: 'the run', detail: `interrupted by ${interrupted}` });
   if (leftovers.length > 0) failures.push({ name: 'nothing is left behind', detail: leftovers.join('\n') });

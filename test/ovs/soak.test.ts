@@ -7,7 +7,7 @@ import { Random } from '../../scripts/support/fuzz/random.ts';
 import { runSoak } from '../../scripts/support/soak/soak.ts';
 import { ControlledSite, type Json, type SiteDocument } from '../support/controlled-site.ts';
 
-const SOAK_MS = 25_000;
+const SOAK_MS = 60_000;
 const ORDERS = 4;
 const BRIDGES = ['br-int', 'br-tun'] as const;
 const HOSTS = ['node1', 'node2'] as const;
@@ -17,7 +17,7 @@ test(`random edits, plugs, moves and faults for ${SOAK_MS / 1_000} s`, async () 
   const { steps, quietPoints } = await runSoak({ durationMs: SOAK_MS, seed, say: () => undefined });
   expect(steps, `seed ${seed}`).toBeGreaterThan(10);
   expect(quietPoints, `seed ${seed}`).toBeGreaterThan(5);
-}, 90_000);
+}, 120_000);
 
 /** Ports of two networks; each is one edit, and the router is another. */
 const GUESTS: readonly Json[] = Array.from({ length: 12 }, (_, index) => ({
@@ -76,4 +76,4 @@ test('the same edits in other orders, some sent twice, some late: the same table
   } finally {
     await site.stop();
   }
-}, 90_000);
+}, 120_000);

@@ -13,6 +13,7 @@ import { Controller, type ControllerOptions } from '../../src/controller/control
 import { liveFlows } from '../../src/controller/live-flows.ts';
 import { type ControllerStatus, readStatus } from '../../src/controller/status.ts';
 import { bridgesOf } from '../../src/controller/wanted.ts';
+import { formatGroup, formatMeter } from '../../src/flow/format-group.ts';
 import { createLogger } from '../../src/lib/log.ts';
 import { type LoadedTopology, loadTopology } from '../../src/topology/load.ts';
 import { OvsSandbox, type OvsSandboxOptions, waitFor } from './ovs-sandbox.ts';
@@ -26,6 +27,7 @@ export interface SiteDocument {
   readonly networks?: readonly Json[];
   readonly ports?: readonly Json[];
   readonly routers?: readonly Json[];
+  readonly floating_ips?: readonly Json[];
 }
 
 export interface ControlledSiteOptions extends SiteDocument {
@@ -180,12 +182,13 @@ export class ControlledSite {
     });
   }
 
-  /** Until nothing is waited for, and every bridge's own dump is the book of the controller, line for line. */
+  /** Until nothing is waited for, and every bridge's own dump is the book of the controller, line for line, groups and meters too. */
   async inStep(deadlineMs = 15_000): Promise<void> {
     const endMs = performance.now() + deadlineMs;
     await this.converged(deadlineMs);
     for (;;) {
-      const [installed, desired] = [await this.installedFlows(), this.desiredFlows()];
+      const installed = [await this.installedFlows(), await this.#installedNumbered()];
+      const desired = [this.desiredFlows(), this.#desiredNumbered()];
       if (isDeepStrictEqual(installed, desired) && this.status().converged) return;
       if (performance.now() > endMs) expect(installed).toEqual(desired);
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -215,6 +218,25 @@ export class ControlledSite {
       flows[`${name} ${bridge}`] = (live?.flows ?? []).map(({ text }) => text).sort();
     }
     return flows;
+  }
+
+  async #installedNumbered(): Promise<Readonly<Record<string, readonly string[]>>> {
+    const numbered: Record<string, readonly string[]> = {};
+    for (const { name, bridge } of this.#bridges()) {
+      numbered[`${name} ${bridge}`] = (await this.host(name).dumpNumbered(bridge)).sort();
+    }
+    return numbered;
+  }
+
+  #desiredNumbered(): Readonly<Record<string, readonly string[]>> {
+    const numbered: Record<string, readonly string[]> = {};
+    for (const { name, bridge } of this.#bridges()) {
+      const book = this.controller.compiler.book(name, bridge);
+      const groups = [...(book?.groups() ?? [])].map(({ group }) => formatGroup(group));
+      const meters = [...(book?.meters() ?? [])].map(({ meter }) => formatMeter(meter));
+      numbered[`${name} ${bridge}`] = [...groups, ...meters].sort();
+    }
+    return numbered;
   }
 
   /** The bridges of hosts that are there and run a switch. */

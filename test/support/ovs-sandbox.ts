@@ -210,6 +210,16 @@ export class OvsSandbox {
       .filter((line) => line !== '' && !/^(OFPST|NXST)/.test(line));
   }
 
+  /** Groups and meters, on one line each, as formatGroup and formatMeter (src/flow/format-group.ts) have them. */
+  async dumpNumbered(bridge: string): Promise<string[]> {
+    const groups = (await this.ofctl('dump-groups', '--no-names', bridge)).split('\n').map((line) => line.trim());
+    const [, ...meters] = (await this.ofctl('dump-meters', bridge)).split(/\n(?=meter)/);
+    return [
+      ...groups.filter((line) => line.startsWith('group_id')),
+      ...meters.map((one) => one.replaceAll(/\s+/g, ' ').trim()),
+    ];
+  }
+
   /** WARN, ERR and EMER lines that match are expected by this test; the test says why beside the call. */
   allowLog(pattern: RegExp): void {
     this.#allowed.push(pattern);

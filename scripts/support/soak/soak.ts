@@ -1,19 +1,23 @@
 /**
- * The soak run: steps in bursts, and after each burst a quiet point, at which every bridge's own dump is the book, line for
- * line, and memory is taken. Serves main.ts and test/ovs/soak.test.ts.
+ * The soak run: steps in bursts, and after each burst a quiet point, at which every bridge's own dump of flows, groups and meters
+ * is the book, line for line, and memory is taken. Serves main.ts and test/ovs/soak.test.ts.
  */
-import { ControlledSite } from '../../../test/support/controlled-site.ts';
+
+import { bridgesOf } from '../../../src/controller/wanted.ts';
+import type { ControlledSite } from '../../../test/support/controlled-site.ts';
 import { Random } from '../fuzz/random.ts';
-import { HOSTS, SoakedSite } from './steps.ts';
+import { type MemorySample, residentSizeOf, sampleMemory, type Trend, trendOf } from './memory-trend.ts';
+import { SoakedSite } from './steps.ts';
 
 const BURST_MAX = 5;
 const QUIET_DEADLINE_MS = 30_000;
-/** Until all code paths have run and caches are as full as they get. */
+/** Until all code paths have run and caches are as full as they get. From then on one controller lives to the end. */
 const WARM_UP_SHARE = 0.25;
-/** Between the end of the warm-up and the end: what is left of steps that were undone. */
-const HEAP_GROWTH_MAX_SIZE = 24 * 1024 * 1024;
-/** Without a collection at hand, what the collector has not yet taken counts too. */
-const RESIDENT_GROWTH_MAX_SIZE = 160 * 1024 * 1024;
+const SAMPLE_INTERVAL_MS = 1_000;
+/** What a line through the samples may rise from the end of the warm-up to the end of the run. */
+const HEAP_GROWTH_MAX_SIZE = 8 * 1024 * 1024;
+/** Pages that the allocator holds without use come and go by themselves. */
+const RESIDENT_GROWTH_MAX_SIZE = 64 * 1024 * 1024;
 const SAY_INTERVAL_MS = 60_000;
 const REMEMBERED_STEPS = 40;
 
@@ -24,41 +28,80 @@ export interface SoakOptions {
 }
 
 export interface SoakResult {
+  readonly seed: number;
   readonly steps: number;
+  readonly stepsByKind: Readonly<Record<string, number>>;
   readonly quietPoints: number;
   readonly slowestQuietMs: number;
-  /** `heap` after a collection where there is one (--expose-gc), else the resident set. In bytes. */
-  readonly memory: 'heap' | 'resident';
-  readonly warmMemorySize: number;
-  readonly lastMemorySize: number;
+  /** The most that all books held at a quiet point. */
+  readonly flows: number;
+  readonly groups: number;
+  readonly meters: number;
+  /** Of this process, with the site's own lists in it. */
+  readonly heap: Trend;
+  readonly resident: Trend;
+  /** The largest resident sets of the daemons of one host, in bytes: they are restarted now and then. */
+  readonly vswitchdSize: number;
+  readonly databaseSize: number;
 }
 
-const collect = globalThis.gc;
+/** The largest of what is looked at besides this process's memory. */
+class Largest {
+  readonly #site: ControlledSite;
+  flows = 0;
+  groups = 0;
+  meters = 0;
+  vswitchdSize = 0;
+  databaseSize = 0;
 
-function memorySize(): number {
-  collect?.();
-  const { heapUsed, external, rss } = process.memoryUsage();
-  return collect === undefined ? rss : heapUsed + external;
+  constructor(site: ControlledSite) {
+    this.#site = site;
+  }
+
+  sample(): void {
+    for (const { vswitchdPid, databasePid } of this.#site.hosts.values()) {
+      this.vswitchdSize = Math.max(this.vswitchdSize, residentSizeOf(vswitchdPid) ?? 0);
+      this.databaseSize = Math.max(this.databaseSize, residentSizeOf(databasePid) ?? 0);
+    }
+    const { agents, compiler } = this.#site.controller;
+    const books = [...agents.values()].flatMap(({ name, host }) =>
+      bridgesOf(host).flatMap((bridge) => compiler.book(name, bridge) ?? []),
+    );
+    this.flows = Math.max(
+      this.flows,
+      sum(books, (book) => book.size),
+    );
+    this.groups = Math.max(
+      this.groups,
+      sum(books, (book) => [...book.groups()].length),
+    );
+    this.meters = Math.max(
+      this.meters,
+      sum(books, (book) => [...book.meters()].length),
+    );
+  }
 }
+
+function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + numberOf(item), 0);
+}
+
+const mebibytes = (size: number): string => `${(size / 2 ** 20).toFixed(1)} MiB`;
 
 /** Throws with the last steps when a bridge is not what its book says at a quiet point, or memory has grown. */
 export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<SoakResult> {
-  const random = new Random(seed);
-  const site = await ControlledSite.start({
-    hosts: Object.fromEntries(HOSTS.map((name) => [name, {}])),
-    ...SoakedSite.document([], new Set([0, 1])),
-  });
-  // Cut connections and restarted daemons are what this is about.
-  for (const host of site.hosts.values())
-    host.allowLog(/\|(rconn|vconn|jsonrpc|reconnect|stream_\w+|ovsdb_idl)\|WARN\|/);
-  const soaked = new SoakedSite(site, random);
+  const soaked = await SoakedSite.start(new Random(seed));
+  const { site } = soaked;
+  const largest = new Largest(site);
+  const pace = new Random(seed + 1);
   const startMs = performance.now();
   const history: string[] = [];
+  const samples: MemorySample[] = [];
   let [steps, quietPoints, slowestQuietMs, saidMs] = [0, 0, 0, startMs];
-  let warmMemorySize: number | undefined;
   try {
     while (performance.now() - startMs < durationMs) {
-      for (let count = 1 + random.below(BURST_MAX); count > 0; count--) {
+      soaked.mayRestart = performance.now() - startMs < WARM_UP_SHARE * durationMs;
+      for (let count = 1 + pace.below(BURST_MAX); count > 0; count--) {
         history.push(await soaked.step());
         steps += 1;
       }
@@ -69,27 +112,36 @@ export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<S
       slowestQuietMs = Math.max(slowestQuietMs, performance.now() - burstMs);
       // The site keeps what was logged; a controller does not.
       site.lines.length = 0;
-      if (performance.now() - startMs > WARM_UP_SHARE * durationMs) warmMemorySize ??= memorySize();
+      if (soaked.mayRestart) continue;
+      if (performance.now() - (samples.at(-1)?.atMs ?? 0) < SAMPLE_INTERVAL_MS) continue;
+      const sample = sampleMemory();
+      samples.push(sample);
+      largest.sample();
       if (performance.now() - saidMs < SAY_INTERVAL_MS) continue;
       saidMs = performance.now();
-      say(`${steps} steps, ${quietPoints} quiet points, ${(memorySize() / 2 ** 20).toFixed(1)} MiB`);
+      const sizes = `heap ${mebibytes(sample.heapSize)}, resident ${mebibytes(sample.residentSize)}`;
+      say(`${steps} steps, ${quietPoints} quiet points, ${sizes}`);
     }
   } catch (cause) {
     await site.stop().catch(() => undefined);
     throw new Error(`seed ${seed}, step ${steps}, after:\n  ${history.join('\n  ')}\n${cause}`, { cause });
   }
-  const lastMemorySize = memorySize();
   await site.stop();
   const result: SoakResult = {
+    seed,
     steps,
+    stepsByKind: Object.fromEntries([...soaked.counts].sort()),
     quietPoints,
     slowestQuietMs: Math.round(slowestQuietMs),
-    memory: collect === undefined ? 'resident' : 'heap',
-    warmMemorySize: warmMemorySize ?? lastMemorySize,
-    lastMemorySize,
+    flows: largest.flows,
+    groups: largest.groups,
+    meters: largest.meters,
+    heap: trendOf(samples, 'heapSize'),
+    resident: trendOf(samples, 'residentSize'),
+    vswitchdSize: largest.vswitchdSize,
+    databaseSize: largest.databaseSize,
   };
-  const bound = collect === undefined ? RESIDENT_GROWTH_MAX_SIZE : HEAP_GROWTH_MAX_SIZE;
-  if (lastMemorySize - result.warmMemorySize > bound)
+  if (result.heap.growthSize > HEAP_GROWTH_MAX_SIZE || result.resident.growthSize > RESIDENT_GROWTH_MAX_SIZE)
     throw new Error(`seed ${seed}: memory grows: ${JSON.stringify(result)}`);
   return result;
 }

@@ -2,75 +2,109 @@
  * What may happen to a site in a soak run: one step each, drawn at random, that leaves the site sound. Serves soak.ts and
  * test/ovs/soak.test.ts.
  */
-import type { ControlledSite, Json } from '../../../test/support/controlled-site.ts';
+import { ControlledSite, type Json } from '../../../test/support/controlled-site.ts';
 import type { Random } from '../fuzz/random.ts';
+import {
+  type Choices,
+  type Guest,
+  HOSTS,
+  hostEntries,
+  NETWORK_COUNT,
+  type Outside,
+  ROUTERS,
+  type RouterId,
+  soakedDocument,
+} from './soaked-document.ts';
 
-export const HOSTS = ['node1', 'node2'] as const;
-const BRIDGES = ['br-int', 'br-tun'] as const;
-const NETWORK_COUNT = 4;
-const PORT_COUNT_MAX = 40;
-const GUEST_COUNT_MAX = 12;
+const BRIDGES = ['br-int', 'br-tun', 'br-ex'] as const;
+const GUEST_COUNT_MAX = 40;
+const PLUGGED_COUNT_MAX = 12;
+const FLOATING = { first: 20, last: 250 } as const;
 
-interface Guest {
-  readonly network: number;
-  readonly address: number;
-}
+/** What ways outside a router goes through, one after the other. */
+const NEXT_OUTSIDE: Readonly<Record<Outside, Outside>> = { none: 'snat', snat: 'plain', plain: 'none' };
+/** Settings that change flows of every network at once. */
+const SWITCHED_SETTINGS = ['l2_population', 'arp_responder', 'enable_distributed_routing', 'ha_preempt'] as const;
 
 /** The site as the steps have made it. */
 export class SoakedSite {
-  readonly #site: ControlledSite;
+  readonly site: ControlledSite;
+  /** How often each kind of step was taken. */
+  readonly counts = new Map<string, number>();
+  /** Whether heddle may be ended and started again: what it keeps too long would go with it. */
+  mayRestart = true;
   readonly #random: Random;
-  readonly #ports = new Map<string, Guest>();
+  readonly #guests = new Map<string, Guest>();
+  readonly #routed = new Map<number, RouterId>([
+    [0, 'router0'],
+    [1, 'router0'],
+  ]);
+  readonly #outside = new Map<RouterId, Outside>([['router0', 'snat']]);
+  readonly #settings: Record<string, boolean> = {};
+  #gatewayPriority = 20;
   /** Where each guest is plugged in. */
   readonly #plugged = new Map<string, string>();
-  readonly #routed = new Set<number>([0, 1]);
-  #nextPort = 0;
+  #nextGuest = 0;
 
-  constructor(site: ControlledSite, random: Random) {
-    this.#site = site;
+  private constructor(site: ControlledSite, random: Random) {
+    this.site = site;
     this.#random = random;
   }
 
-  static document(ports: Iterable<readonly [string, Guest]>, routed: ReadonlySet<number>) {
-    const networks = Array.from({ length: NETWORK_COUNT }, (_, index) => ({
-      id: `net${index}`,
-      network_type: 'vxlan',
-      segmentation_id: 1001 + index,
-      subnets: [{ id: `sub${index}`, cidr: `10.${index}.0.0/16` }],
-    }));
-    const interfaces = [...routed].sort().map((index) => ({ subnet: `sub${index}` }));
-    return {
-      networks,
-      routers: interfaces.length === 0 ? [] : [{ id: 'router', interfaces }],
-      ports: Array.from(ports, ([id, { network, address }]): Json => {
-        const ip = `10.${network}.${1 + (address >> 8)}.${address & 0xff}`;
-        return { id, network: `net${network}`, fixed_ips: [ip] };
-      }),
-    };
+  /** Two hosts that have converged. */
+  static async start(random: Random): Promise<SoakedSite> {
+    const site = await ControlledSite.prepare({ hosts: Object.fromEntries(HOSTS.map((name) => [name, {}])) });
+    try {
+      for (const host of site.hosts.values()) {
+        // Cut connections and restarted daemons are what this is about.
+        host.allowLog(/\|(rconn|vconn|jsonrpc|reconnect|stream_\w+|ovsdb_idl)\|WARN\|/);
+        await host.addBridge('br-ex');
+      }
+      const soaked = new SoakedSite(site, random);
+      site.document = soakedDocument(soaked.#choices());
+      site.hostEntries = hostEntries(soaked.#choices());
+      await site.startController();
+      await site.converged();
+      return soaked;
+    } catch (error) {
+      await site.stop().catch(() => undefined);
+      throw error;
+    }
   }
 
   /** One thing happens; gives what. Nobody waits for heddle to follow. */
   async step(): Promise<string> {
-    const random = this.#random;
-    const roll = random.below(100);
-    if (roll < 25) return this.#addPort();
-    if (roll < 35) return this.#removePort();
-    if (roll < 45) return this.#readdressPort();
-    if (roll < 50) return this.#changeRouter();
-    if (roll < 68) return this.#plug();
-    if (roll < 78) return this.#unplug();
-    if (roll < 86) return this.#move();
-    return this.#fault();
+    const [kind, take] = this.#draw();
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    return take();
+  }
+
+  #draw(): readonly [string, () => string | Promise<string>] {
+    const roll = this.#random.below(100);
+    if (roll < 20) return ['port added', () => this.#addGuest()];
+    if (roll < 28) return ['port removed', () => this.#removeGuest()];
+    if (roll < 36) return ['port readdressed', () => this.#readdressGuest()];
+    if (roll < 42) return ['router interface', () => this.#changeInterface()];
+    if (roll < 47) return ['way outside', () => this.#changeOutside()];
+    if (roll < 55) return ['floating IP', () => this.#changeFloating()];
+    if (roll < 57) return ['gateway priority', () => this.#changePriority()];
+    if (roll < 59) return ['setting', () => this.#changeSetting()];
+    if (roll < 73) return ['plug', () => this.#plug()];
+    if (roll < 80) return ['unplug', () => this.#unplug()];
+    if (roll < 87) return ['move', () => this.#move()];
+    return ['fault', () => this.#fault()];
   }
 
   async #fault(): Promise<string> {
     const host = this.#random.pick(HOSTS);
     const bridge = this.#random.pick(BRIDGES);
-    const sandbox = this.#site.host(host);
-    switch (this.#random.below(12)) {
+    const sandbox = this.site.host(host);
+    const where = `${bridge} of ${host}`;
+    switch (this.#random.below(14)) {
       case 0:
-        await this.#site.stopController();
-        await this.#site.startController();
+        if (!this.mayRestart) return 'nothing';
+        await this.site.stopController();
+        await this.site.startController();
         return 'heddle is restarted';
       case 1:
         await sandbox.stopDatabase();
@@ -81,58 +115,120 @@ export class SoakedSite {
         return `ovs-vswitchd of ${host} is restarted`;
       case 3:
       case 4:
-      case 5:
-      case 6:
         await sandbox.ofctl('del-flows', bridge);
-        return `somebody deletes all flows of ${bridge} of ${host}`;
+        return `somebody deletes all flows of ${where}`;
+      case 5:
+        await sandbox.ofctl('mod-flows', bridge, 'table=0,actions=drop');
+        return `somebody changes all flows of table 0 of ${where}`;
+      case 6:
+        await sandbox.ofctl('add-flow', bridge, `table=0,priority=${1 + this.#random.below(200)},tcp,actions=drop`);
+        return `somebody adds a flow to ${where}`;
+      case 7:
+        await sandbox.ofctl('del-groups', bridge);
+        return `somebody deletes all groups of ${where}`;
+      case 8:
+        // The switch tells nobody of this: heddle finds it when it looks.
+        await sandbox.ofctl('del-meters', bridge);
+        this.#cut(host, bridge);
+        return `somebody deletes all meters of ${where}, and its connection is cut`;
       default:
-        this.#site.controller.agents.get(host)?.installer(bridge).connection?.close();
-        return `the connection of ${bridge} of ${host} is cut`;
+        this.#cut(host, bridge);
+        return `the connection of ${where} is cut`;
     }
   }
 
-  #addPort(): string {
-    if (this.#ports.size >= PORT_COUNT_MAX) return this.#removePort();
-    const id = `port${this.#nextPort}`;
-    this.#ports.set(id, { network: this.#random.below(NETWORK_COUNT), address: this.#nextPort });
-    this.#nextPort += 1;
+  #cut(host: string, bridge: string): void {
+    this.site.controller.agents.get(host)?.installer(bridge).connection?.close();
+  }
+
+  #addGuest(): string {
+    if (this.#guests.size >= GUEST_COUNT_MAX) return this.#removeGuest();
+    const number = this.#nextGuest++;
+    const id = `guest${number}`;
+    this.#guests.set(id, { network: this.#random.below(NETWORK_COUNT), number });
     return this.#edited(`${id} is added`);
   }
 
-  #removePort(): string {
-    const id = this.#anyPort();
+  #removeGuest(): string {
+    const id = this.#anyGuest();
     if (id === undefined) return 'nothing';
-    this.#ports.delete(id);
+    this.#guests.delete(id);
     return this.#edited(`${id} is removed${this.#plugged.has(id) ? ', and stays plugged in' : ''}`);
   }
 
-  #readdressPort(): string {
-    const id = this.#anyPort();
+  #readdressGuest(): string {
+    const id = this.#anyGuest();
     if (id === undefined) return 'nothing';
-    this.#ports.set(id, { network: this.#random.below(NETWORK_COUNT), address: this.#nextPort });
-    this.#nextPort += 1;
+    const former = this.#guests.get(id);
+    this.#guests.set(id, { ...former, network: this.#random.below(NETWORK_COUNT), number: this.#nextGuest++ });
     return this.#edited(`${id} gets another address, maybe another network`);
   }
 
-  #changeRouter(): string {
+  #changeInterface(): string {
     const index = this.#random.below(NETWORK_COUNT);
-    if (!this.#routed.delete(index)) this.#routed.add(index);
-    return this.#edited(`the router ${this.#routed.has(index) ? 'gets' : 'loses'} net${index}`);
+    if (this.#routed.delete(index)) return this.#edited(`net${index} loses its router`);
+    const router = this.#random.pick(ROUTERS);
+    this.#routed.set(index, router);
+    return this.#edited(`${router} gets net${index}`);
+  }
+
+  #changeOutside(): string {
+    const router = this.#random.pick(ROUTERS);
+    const kind = NEXT_OUTSIDE[this.#outside.get(router) ?? 'none'];
+    this.#outside.set(router, kind);
+    return this.#edited(`the way outside of ${router}: ${kind}`);
+  }
+
+  #changeFloating(): string {
+    const id = this.#anyGuest();
+    const guest = id === undefined ? undefined : this.#guests.get(id);
+    if (id === undefined || guest === undefined) return 'nothing';
+    const { floating, ...plain } = guest;
+    if (floating !== undefined) {
+      this.#guests.set(id, plain);
+      return this.#edited(`${id} loses its floating IP`);
+    }
+    const taken = new Set(Array.from(this.#guests.values(), (other) => other.floating));
+    const octet = FLOATING.first + this.#random.below(FLOATING.last - FLOATING.first);
+    if (taken.has(octet)) return 'nothing';
+    this.#guests.set(id, { ...plain, floating: octet });
+    return this.#edited(`${id} gets floating IP 203.0.113.${octet}`);
+  }
+
+  #changePriority(): string {
+    this.#gatewayPriority = this.#gatewayPriority === 20 ? 5 : 20;
+    return this.#edited(`the gateway priority of node2 is ${this.#gatewayPriority}`);
+  }
+
+  #changeSetting(): string {
+    const setting = this.#random.pick(SWITCHED_SETTINGS);
+    this.#settings[setting] = !(this.#settings[setting] ?? setting !== 'ha_preempt');
+    return this.#edited(`${setting}: ${this.#settings[setting]}`);
   }
 
   #edited(what: string): string {
-    this.#site.change(SoakedSite.document(this.#ports, this.#routed));
+    this.site.change(soakedDocument(this.#choices()), hostEntries(this.#choices()));
     return what;
   }
 
+  #choices(): Choices {
+    return {
+      guests: this.#guests,
+      routed: this.#routed,
+      outside: this.#outside,
+      settings: { ...this.#settings } satisfies Json,
+      gatewayPriority: this.#gatewayPriority,
+    };
+  }
+
   async #plug(): Promise<string> {
-    const absent = [...this.#ports.keys()].filter((id) => !this.#plugged.has(id));
-    if (absent.length === 0 || this.#plugged.size >= GUEST_COUNT_MAX) return this.#unplug();
+    const absent = [...this.#guests.keys()].filter((id) => !this.#plugged.has(id));
+    if (absent.length === 0 || this.#plugged.size >= PLUGGED_COUNT_MAX) return this.#unplug();
     return this.#plugInto(this.#random.pick(absent), this.#random.pick(HOSTS));
   }
 
   async #plugInto(id: string, host: string): Promise<string> {
-    await this.#site.plug(host, id);
+    await this.site.plug(host, id);
     this.#plugged.set(id, host);
     return `${id} is plugged into ${host}`;
   }
@@ -140,7 +236,7 @@ export class SoakedSite {
   async #unplug(): Promise<string> {
     if (this.#plugged.size === 0) return 'nothing';
     const [id, host] = this.#random.pick([...this.#plugged]);
-    await this.#site.host(host).vsctl('del-port', 'br-int', id);
+    await this.site.host(host).vsctl('del-port', 'br-int', id);
     this.#plugged.delete(id);
     return `${id} is unplugged from ${host}`;
   }
@@ -148,12 +244,12 @@ export class SoakedSite {
   async #move(): Promise<string> {
     if (this.#plugged.size === 0) return 'nothing';
     const [id, host] = this.#random.pick([...this.#plugged]);
-    await this.#site.host(host).vsctl('del-port', 'br-int', id);
+    await this.site.host(host).vsctl('del-port', 'br-int', id);
     await this.#plugInto(id, host === 'node1' ? 'node2' : 'node1');
     return `${id} moves away from ${host}`;
   }
 
-  #anyPort(): string | undefined {
-    return this.#ports.size === 0 ? undefined : this.#random.pick([...this.#ports.keys()]);
+  #anyGuest(): string | undefined {
+    return this.#guests.size === 0 ? undefined : this.#random.pick([...this.#guests.keys()]);
   }
 }

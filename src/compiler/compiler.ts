@@ -6,7 +6,7 @@ import type { Match } from '../flow/flow.ts';
 import type { Ip } from '../lib/addresses.ts';
 import { readRegisters } from '../pipeline/router-registers.ts';
 import type { Topology } from '../topology/model.ts';
-import type { BridgeBook, Origin } from './book.ts';
+import type { BridgeBook, BridgeChange, Origin } from './book.ts';
 import { Engine, type PassResult } from './engine.ts';
 import { siteOwner } from './owners.ts';
 import type { Site } from './site.ts';
@@ -109,6 +109,11 @@ export class Compiler {
   /** Render what the changes since the last pass touch. */
   pass(): PassResult {
     return this.#engine.pass();
+  }
+
+  /** Likewise in steps: Engine.passSteps. */
+  passSteps(handOver: (change: BridgeChange) => void): Generator<void, Omit<PassResult, 'changes'>> {
+    return this.#engine.passSteps(handOver);
   }
 
   /** Have the next pass render everything. The result is the same; that is what tests and operators use it for. */

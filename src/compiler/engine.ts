@@ -9,6 +9,7 @@
  * What an owner below reads is its own affair: it is known by its names alone, so nothing that its parent read can go stale in it.
  */
 import { invariant } from '../lib/errors.ts';
+import { finish } from '../lib/steps.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
@@ -86,21 +87,32 @@ export class Engine {
 
   /** Render what is stale. */
   pass(): PassResult {
+    const changes: BridgeChange[] = [];
+    return { ...finish(this.passSteps((change) => changes.push(change))), changes };
+  }
+
+  /**
+   * Likewise in steps. Facts may change between them: whoever has read one is rendered again, before the pass ends. `handOver` is
+   * given a bridge's change at the moment from which its book says so; until then it says what it said before the pass.
+   */
+  *passSteps(handOver: (change: BridgeChange) => void): Generator<void, Omit<PassResult, 'changes'>> {
     let rendered = 0;
     // Rendering an owner may add owners below it to the end of this list.
     for (let index = 0; index < this.#stale.length; index++) {
-      rendered += this.#stale[index]?.renderIfStale() ?? 0;
+      const stale = this.#stale[index];
+      if (stale !== undefined) rendered += yield* stale.renderIfStale();
+      yield;
     }
     this.#stale = [];
-    const changes: BridgeChange[] = [];
     const conflicts: Conflict[] = [];
     for (const ledger of this.#ledgers.values()) {
       if (!ledger.isTouched) continue;
       const change = ledger.takeChange();
-      if (change !== undefined) changes.push(change);
+      if (change !== undefined) handOver(change);
       conflicts.push(...ledger.conflicts());
+      yield;
     }
-    return { changes, conflicts, rendered };
+    return { conflicts, rendered };
   }
 
   /** Everyone is stale. */
@@ -171,7 +183,7 @@ class Owner implements Reader, Stale, View {
     for (const following of this.#followings ?? []) following.invalidateTree();
   }
 
-  renderIfStale(): number {
+  *renderIfStale(): Generator<void, number> {
     if (!this.#isStale || this.#hasEnded) return 0;
     this.#isStale = false;
     const children = this.#children;
@@ -185,7 +197,7 @@ class Owner implements Reader, Stale, View {
     this.#adopt(children, followings);
     this.#place(placements);
     for (const former of rows ?? NOTHING) former.end();
-    return 1 + this.#beginRows();
+    return 1 + (yield* this.#beginRows());
   }
 
   /** The owner and all below it are no more, and nor are their flows. */
@@ -254,9 +266,9 @@ class Owner implements Reader, Stale, View {
     for (const gone of earlier.values()) gone.end();
   }
 
-  #beginRows(): number {
+  *#beginRows(): Generator<void, number> {
     let rendered = 0;
-    for (const rows of this.#rows ?? NOTHING) rendered += rows.begin();
+    for (const rows of this.#rows ?? NOTHING) rendered += yield* rows.begin();
     return rendered;
   }
 

@@ -7,6 +7,7 @@
 import { cookieParts } from '../flow/cookie.ts';
 import { FLOW_FLAGS } from '../flow/flow.ts';
 import { HeddleError } from '../lib/errors.ts';
+import { finish } from '../lib/steps.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import {
@@ -61,11 +62,7 @@ interface Unmet {
 
 /** Compare every desired flow with a whole dump. */
 export function reconcile(desired: Iterable<DesiredFlow>, installed: Iterable<RawFlow>): Difference {
-  const steps = reconcileSteps(desired, [installed]);
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+  return finish(reconcileSteps(desired, [installed]));
 }
 
 /** As reconcile, in steps of some tens of microseconds: who runs them may do other things in between. The dump comes in parts. */

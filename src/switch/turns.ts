@@ -4,8 +4,7 @@
  */
 import { LIMITS } from '../lib/limits.ts';
 
-/** Flows of one step where one flow is too little to look at the clock for. */
-export const STEP_LENGTH = 64;
+export { STEP_LENGTH } from '../lib/steps.ts';
 
 /** Run all steps, and hand the event loop back whenever a turn has lasted LIMITS.turnMs. */
 export async function inTurns<Result>(steps: Generator<void, Result>): Promise<Result> {

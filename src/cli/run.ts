@@ -16,6 +16,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/log.ts';
 import { formatTopologyError } from '../topology/error.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
+import { formatLogLine } from './log-lines.ts';
 import { plural, type Terminal } from './output.ts';
 import { readTls, type TlsOptions } from './tls.ts';
 
@@ -32,7 +33,10 @@ export interface RunOptions extends TlsOptions {
 const DEFAULT_LISTEN = ['tcp:127.0.0.1:6653'];
 
 export async function run(file: string, options: RunOptions, terminal: Terminal): Promise<ExitStatus> {
-  const logger = createLogger({ level: options.logLevel });
+  const logger = createLogger({
+    level: options.logLevel,
+    ...(process.stderr.isTTY && { destination: { write: (line) => terminal.talk(formatLogLine(line, terminal)) } }),
+  });
   const userId = process.getuid?.() ?? 0;
   const tls = readTls(options);
   const stateDirectory = options.state ?? defaultStateDirectory(process.env, userId);

@@ -44,7 +44,7 @@ export interface Conflict {
   readonly refused: readonly Desired[];
 }
 
-/** What should be on one bridge, for readers. */
+/** What should be on one bridge, for readers: as the last whole pass left it, also while another is under way. */
 export interface BridgeBook {
   readonly host: string;
   readonly bridge: string;

@@ -47,12 +47,15 @@ export class ClaimTable<Key, Claim extends { readonly origin: Origin }> {
     return this.#touched.size > 0;
   }
 
-  values(): IterableIterator<Claim> {
-    return this.#installed.values();
+  /** What stood when this pass began, here and in `get`: it is no change before it is taken. */
+  *values(): Generator<Claim> {
+    for (const [key, claim] of this.#installed) if (!this.#touched.has(key)) yield claim;
+    for (const before of this.#touched.values()) if (before !== null) yield before;
   }
 
   get(key: Key): Claim | undefined {
-    return this.#installed.get(key);
+    const before = this.#touched.get(key);
+    return before === undefined ? this.#installed.get(key) : (before ?? undefined);
   }
 
   claim(key: Key, claim: Claim): void {

@@ -32,6 +32,9 @@ const LENGTH_OFFSET = 2;
 /** What stands in place of a row with flows that are kept as values. */
 const VALUE = 0;
 
+/** What identifies a flow on its bridge, in bytes. */
+type FlowPlace = Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>;
+
 export class FlowSlab {
   readonly #shared: Shared;
   #length = 0;
@@ -209,13 +212,22 @@ export class FlowSlab {
   }
 
   /** The flow that is found by an identity. */
-  find({ table, priority, matchBytes }: Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>): number {
+  find({ table, priority, matchBytes }: FlowPlace): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
     const hash = hashOf({ table, priority, matchBytes });
     for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const found = (slots[slot] as number) - 1;
       if (this.#hashes[found] === hash && this.#hasIdentity(found, table, priority, matchBytes)) return found;
+    }
+    return NO_FLOW;
+  }
+
+  /** The first of some flows, found or not, with an identity. */
+  findAmong(ids: Iterable<number>, { table, priority, matchBytes }: FlowPlace): number {
+    const hash = hashOf({ table, priority, matchBytes });
+    for (const id of ids) {
+      if (this.#hashes[id] === hash && this.#hasIdentity(id, table, priority, matchBytes)) return id;
     }
     return NO_FLOW;
   }
@@ -336,7 +348,7 @@ function cookieAt(bytes: Uint8Array, offset: number): number {
 }
 
 /** FNV-1a, 32 bits; the low bits choose the slot, and FNV mixes upwards. */
-function hashOf({ table, priority, matchBytes }: Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>): number {
+function hashOf({ table, priority, matchBytes }: FlowPlace): number {
   let hash = Math.imul(Math.imul(0x811c9dc5 ^ table, 0x01000193) ^ priority, 0x01000193);
   for (let index = 0; index < matchBytes.length; index++) {
     hash = Math.imul(hash ^ (matchBytes[index] as number), 0x01000193);

@@ -3,7 +3,8 @@
  * packed flows (flow-slab.ts) what claims.ts does for groups and meters.
  *
  * A pass leaves two lists: the flows that came to stand, and those that stood before and do not any more. What a switch has to
- * be told is the difference of the two, by bytes.
+ * be told is the difference of the two, by bytes. Until it is taken (takeChange), readers see what stood before: a pass may take
+ * many turns of the event loop, and nobody shall compare a switch with half a book.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Flow, Match } from '../flow/flow.ts';
@@ -61,7 +62,9 @@ export class FlowChange implements ClaimChange<DesiredFlow> {
 export class FlowTable {
   readonly #slab: FlowSlab;
   #states = new Uint8Array(16);
+  /** Of the flows that stand, and of those that stood when the pass began. */
   #size = 0;
+  #stoodSize = 0;
   /** All claims of the identities that more than one claim stands for, in the fixed order; by each of them. */
   readonly #rivals = new Map<number, number[]>();
   #came: number[] = [];
@@ -75,7 +78,7 @@ export class FlowTable {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#stoodSize;
   }
 
   get isTouched(): boolean {
@@ -83,13 +86,13 @@ export class FlowTable {
   }
 
   *values(): Generator<DesiredFlow> {
-    for (const id of this.#standing()) yield this.#slab.desired(id);
+    for (const id of this.#stood()) yield this.#slab.desired(id);
   }
 
-  /** Every flow that stands, as of now: from the last table to the first, in a table from the highest priority to the lowest. */
+  /** Every flow, as of now: from the last table to the first, in a table from the highest priority to the lowest. */
   list(): FlowList {
     const byRank = new Map<number, number[]>();
-    for (const id of this.#standing()) {
+    for (const id of this.#stood()) {
       const rank = this.#slab.rankOf(id);
       const alike = byRank.get(rank);
       if (alike === undefined) byRank.set(rank, [id]);
@@ -102,7 +105,10 @@ export class FlowTable {
   find({ table, priority, match }: FlowIdentity): DesiredFlow | undefined {
     const matchBytes = matchBytesOf(match);
     if (matchBytes === undefined) return undefined;
-    const id = this.#slab.find({ table, priority, matchBytes });
+    const identity = { table, priority, matchBytes };
+    let id = this.#slab.find(identity);
+    // In the middle of a pass it may have fallen.
+    if (id === NO_FLOW || !this.#hasStood(id)) id = this.#slab.findAmong(this.#fallen(), identity);
     return id === NO_FLOW ? undefined : this.#slab.desired(id);
   }
 
@@ -128,8 +134,16 @@ export class FlowTable {
   }
 
   /** In the order in which they lie in memory. */
-  *#standing(): Generator<number> {
-    for (let id = 0; id < this.#slab.length; id++) if ((this.#stateOf(id) & STANDS) !== 0) yield id;
+  *#stood(): Generator<number> {
+    for (let id = 0; id < this.#slab.length; id++) if (this.#hasStood(id)) yield id;
+  }
+
+  *#fallen(): Generator<number> {
+    for (const id of this.#went) if (this.#hasStood(id)) yield id;
+  }
+
+  #hasStood(id: number): boolean {
+    return (this.#stateOf(id) & STOOD) !== 0;
   }
 
   #claim(desired: DesiredFlow): number {
@@ -195,6 +209,7 @@ export class FlowTable {
     this.#came = [];
     this.#went = [];
     this.#released = [];
+    this.#stoodSize = this.#size;
     this.#isTouched = false;
     return change;
   }

@@ -81,6 +81,48 @@ describe('renders', () => {
   });
 });
 
+test('rows that join, leave, change and end while they are rendered', () => {
+  const COUNT = 400;
+  const groups = new Collections();
+  const rows = new Collections();
+  const numbers = new Facts<number>(Object.is, (name) => rows.touch(name.slice(0, 1), name));
+  const many = owner('many', (view, group) => {
+    view.rows(rows.at(group), { host: 'h', bridge: 'b' }, (name) => {
+      const number = numbers.get(name);
+      return number === undefined ? [] : [flow(number, out(1), 'row', name)];
+    });
+    return [];
+  });
+  const engine = new Engine(
+    owner('root', (view) => {
+      view.each(groups.at(''), many);
+      return [];
+    })(),
+  );
+  const set = (name: string, number: number): void => {
+    numbers.set(name, number);
+    rows.add(name.slice(0, 1), name);
+  };
+  for (let index = 0; index < COUNT; index++) for (const group of ['a', 'b']) set(`${group}${index}`, 1 + index);
+  groups.add('', 'a');
+  engine.pass();
+  groups.add('', 'b');
+  for (let index = 0; index < COUNT; index++) numbers.set(`a${index}`, 1_000 + index);
+  const steps = engine.passSteps(() => undefined);
+  for (let step = 0; step < 6; step++) expect(steps.next().done).toBe(false);
+  // Of what was rendered, and of what was not yet.
+  for (const group of ['a', 'b']) {
+    for (const index of [0, COUNT - 1]) rows.delete(group, `${group}${index}`);
+    for (const index of [1, COUNT - 2]) numbers.set(`${group}${index}`, 5_000 + index);
+    set(`${group}${COUNT}`, 6_000);
+  }
+  groups.delete('', 'b');
+  while (steps.next().done !== true);
+  const priorities = [...(engine.book('h', 'b')?.flows() ?? [])].map(({ flow: { priority } }) => priority);
+  const kept = Array.from({ length: COUNT - 4 }, (_, index) => 1_002 + index);
+  expect(priorities.sort((one, other) => one - other)).toEqual([...kept, 5_001, 5_000 + COUNT - 2, 6_000]);
+});
+
 describe('two owners of one flow', () => {
   const settings = new Facts<readonly DesiredFlow[]>(sameMeaning);
   const claimant = owner('claimant', (view, name) => on(...(view.read(settings.at(name)) ?? [])));

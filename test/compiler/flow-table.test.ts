@@ -74,7 +74,18 @@ test('any claims and releases', () => {
       const claims: { id: number; desired: DesiredFlow }[] = [];
       let before = new Map<string, string>();
       const later: (() => void)[] = [];
+      /** In the middle of a pass too: what stood at its beginning. */
+      const readBefore = (): void => {
+        expect([...table.values()].map(text).sort()).toEqual([...before.values()].sort());
+        expect(table.list().length).toBe(before.size);
+        expect(table.size).toBe(before.size);
+        for (const { flow } of FLOWS) {
+          const found = table.find(flow);
+          expect(found && text(found)).toBe(before.get(flowKey(flow)));
+        }
+      };
       const take = (): void => {
+        readBefore();
         const after = standing(claims.map(({ desired }) => desired));
         const change = table.takeChange();
         const wanted = [...after].flatMap(([key, flow]) => (before.get(key) === flow ? [] : flow)).sort();
@@ -117,6 +128,6 @@ test('flows that no message can carry are kept, told apart and found in the list
   });
   table.claimAll([unwritable(0)]);
   table.claimAll([unwritable(1), unwritable(1)]);
-  expect(table.size).toBe(2);
   expect(table.takeChange().put).toHaveLength(2);
+  expect(table.size).toBe(2);
 });

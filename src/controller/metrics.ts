@@ -30,6 +30,11 @@ const BRIDGE_GAUGES: readonly [string, string, (status: BridgeStatus) => number]
     ({ learnedFlowCount }) => learnedFlowCount,
   ],
   ['heddle_flows_refused', 'Flows that the switch does not take.', ({ refusedFlowCount }) => refusedFlowCount],
+  [
+    'heddle_drift_left',
+    'With `drift: report`: flows, groups and meters that are other than they should be.',
+    ({ leftDriftCount }) => leftDriftCount,
+  ],
 ];
 
 const BRIDGE_TOTALS: readonly [string, string, (status: BridgeStatus) => number][] = [

@@ -43,6 +43,8 @@ export const LIMITS = {
   turnMs: 4,
   /** Changes by others that are kept until they are looked at; with more, the whole bridge is compared instead. */
   driftedFlows: 200_000,
+  /** With `drift: report`: differences of one bridge that are remembered as told, some 200 bytes each. More are told again. */
+  leftDrift: 50_000,
   /** So many repairs of a bridge in one interval, then none until it is over: somebody undoes them. */
   driftRepairBurst: 100,
   driftRepairIntervalMs: 10_000,

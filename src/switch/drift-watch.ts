@@ -8,7 +8,6 @@
  */
 import type { BridgeBook } from '../compiler/book.ts';
 import { cookieParts } from '../flow/cookie.ts';
-import type { Flow } from '../flow/flow.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
@@ -24,8 +23,8 @@ export type Change = Exclude<FlowUpdate, { readonly event: 'abbreviated' }>;
 export interface Drift {
   readonly kind: DriftKind;
   readonly operation: FlowOperation;
-  /** The flow as it is now; undefined: it is gone. */
-  readonly found: Flow | undefined;
+  /** The flow as it is now; undefined: it is gone, or a comparison has found it. */
+  readonly found: Pick<Change, 'flow' | 'instructionBytes'> | undefined;
 }
 
 export interface TakenUpdates {
@@ -170,7 +169,7 @@ export function* findDrift(changes: Iterable<Change>, book: BridgeBook): Generat
 
 function driftOf(change: Change, book: BridgeBook, encoder: FlowEncoder): Drift | undefined {
   const { flow, event, matchBytes } = change;
-  const found = event === 'deleted' ? undefined : flow;
+  const found = event === 'deleted' ? undefined : change;
   const desired = book.find(flow);
   if (desired === undefined || isUnreadableMatch(change)) {
     const kind = cookieParts(flow.cookie)?.kind;

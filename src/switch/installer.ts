@@ -186,6 +186,7 @@ export class BridgeInstaller {
       meterMods: { ...this.#report.mods.meter },
       packetIns: sumOfPacketIns([this.#packetIns, ...this.#live().map((one) => one.packetInCounts)]),
       drift: { ...this.#report.drift },
+      leftDriftCount: this.#report.leftCount,
       isWatched: this.#watch.isWatching,
       errorCount: this.#report.errorCount,
       errorCounts: Object.fromEntries(this.#report.errors),
@@ -296,9 +297,9 @@ export class BridgeInstaller {
       for (const [key, change] of changes) if (!operations.has(key)) yield change;
     };
     const drifts = await inTurns(findDrift(others(), this.#options.book()));
-    if (drifts.length === 0) return [];
-    this.#report.drifted(drifts);
-    if (this.#options.drift() === 'report') return [];
+    const isLeft = this.#options.drift() === 'report';
+    this.#report.drifted(drifts, { changes: changes.keys(), isLeft });
+    if (drifts.length === 0 || isLeft) return [];
     if (this.#watch.countRepair(this.#nowMs())) this.#report.repairsHeld();
     return drifts.map(({ operation }) => operation);
   }
@@ -322,7 +323,8 @@ export class BridgeInstaller {
     const comparison = await compareBridge(dump, wanted);
     this.#assertCurrent(connection);
     this.#learnedFlowCount = comparison.flows.learnedCount;
-    this.#report.compared(comparison, reason, (operation) => pending.operations.has(operationKey(operation)));
+    const isPending = (operation: Operation): boolean => pending.operations.has(operationKey(operation));
+    this.#report.compared(comparison, { reason, isPending, isLeft: isReportOnly });
     await inTurns(this.#watch.forget(operationsOf(comparison, { keepForeign: false })));
     const isTold = isReportOnly && reason === 'audit';
     const operations = isTold

@@ -10,7 +10,8 @@ import type { Origin } from '../pipeline/origin.ts';
 import type { Comparison } from './compare-bridge.ts';
 import type { Drift } from './drift-watch.ts';
 import { decodeRawFlow } from './flow-bytes.ts';
-import type { Operation } from './operations.ts';
+import { type FoundDrift, LeftDrift } from './left-drift.ts';
+import { type Operation, operationKey } from './operations.ts';
 import type { DriftCounts, ModCounts } from './status.ts';
 
 /** The thing's text, and rule, object and place in the topology file where it is ours. `found`: as it is now, if known. */
@@ -47,6 +48,19 @@ export interface BridgeReportOptions {
   readonly limitedLog: LimitedLog;
 }
 
+export interface ComparedOptions {
+  readonly reason: 'connect' | 'audit';
+  /** On its way to the switch in any case. */
+  readonly isPending: (operation: Operation) => boolean;
+  /** What has drifted stays so: it is told once. */
+  readonly isLeft: boolean;
+}
+
+export interface DriftedOptions {
+  readonly changes: Iterable<string>;
+  readonly isLeft: boolean;
+}
+
 const noMods = (): ModCounts => ({ add: 0, modify: 0, delete: 0 });
 
 /** What one bridge was sent, what it refused, what others did to it: counted, and told. */
@@ -59,6 +73,7 @@ export class BridgeReport {
   readonly drift: DriftCounts = { foreign: 0, missing: 0, changed: 0, stale: 0 };
   readonly errors = new Map<string, number>();
   readonly #options: BridgeReportOptions;
+  readonly #left = new LeftDrift();
 
   constructor(options: BridgeReportOptions) {
     this.#options = options;
@@ -68,8 +83,14 @@ export class BridgeReport {
     return [...this.errors.values()].reduce((sum, count) => sum + count, 0);
   }
 
-  sent({ subject, kind }: Operation): void {
-    this.mods[subject][kind] += 1;
+  /** Things that are other than they should be, told and left so. */
+  get leftCount(): number {
+    return this.#left.count;
+  }
+
+  sent(operation: Operation): void {
+    this.mods[operation.subject][operation.kind] += 1;
+    if (this.#left.count > 0) this.#left.forget([operationKey(operation)]);
   }
 
   refused(code: string): void {
@@ -85,9 +106,8 @@ export class BridgeReport {
 
   /**
    * What a comparison found. On a connect only what is foreign is drift: the rest is what this connection has not been given yet.
-   * `isPending`: likewise.
    */
-  compared(comparison: Comparison, reason: 'connect' | 'audit', isPending: (operation: Operation) => boolean): void {
+  compared(comparison: Comparison, { reason, isPending, isLeft }: ComparedOptions): void {
     const { flows, groups, meters } = comparison;
     const found = {
       foreign: [...flows.foreign, ...groups.foreign, ...meters.foreign],
@@ -95,14 +115,15 @@ export class BridgeReport {
       changed: [...flows.changed, ...groups.changed, ...meters.changed],
       stale: flows.stale,
     } as const satisfies Record<keyof DriftCounts, readonly Operation[]>;
-    const drifted: Operation[] = [];
+    const drifts: FoundDrift[] = [];
     for (const kind of ['foreign', 'missing', 'changed', 'stale'] as const) {
       if (kind !== 'foreign' && reason !== 'audit') continue;
-      const operations = kind === 'foreign' ? found[kind] : found[kind].filter((operation) => !isPending(operation));
-      this.drift[kind] += operations.length;
-      for (const operation of operations.slice(0, LIMITS.namedFlows)) drifted.push(operation);
+      for (const operation of found[kind]) {
+        if (kind === 'foreign' || !isPending(operation)) drifts.push({ kind, operation, found: undefined });
+      }
     }
-    for (const operation of drifted.slice(0, LIMITS.namedFlows)) this.#drifted(operation);
+    if (!isLeft) this.#left.clear();
+    this.#tell(isLeft ? this.#left.newsOfAll(drifts) : drifts);
     const counts = Object.fromEntries(Object.entries(found).map(([kind, operations]) => [kind, operations.length]));
     const context = { reason, same: flows.sameCount, learned: flows.learnedCount, ...counts };
     this.#options.logger.info(context, 'bridge compared with the book');
@@ -113,9 +134,16 @@ export class BridgeReport {
     this.#options.logger.info({ missing: flowCount }, 'the bridge has no flows: it gets all of them');
   }
 
-  drifted(drifts: readonly Drift[]): void {
-    for (const { kind } of drifts) this.drift[kind] += 1;
-    for (const { operation, found } of drifts.slice(0, LIMITS.namedFlows)) this.#drifted(operation, found);
+  /** What of these changes, by operationKey, is drift; the others are as they should be, or none of our business. */
+  drifted(drifts: readonly Drift[], { changes, isLeft }: DriftedOptions): void {
+    if (!isLeft) {
+      this.#tell(drifts);
+      return;
+    }
+    const drifted = new Set(drifts.map(({ operation }) => operationKey(operation)));
+    const isSettled = (key: string): boolean => !drifted.has(key);
+    this.#left.forget([...changes].filter(isSettled));
+    this.#tell(this.#left.news(drifts));
   }
 
   repairsHeld(): void {
@@ -130,10 +158,13 @@ export class BridgeReport {
     this.#warn(`pass ${host} ${bridge}`, context, 'a pass failed, it is tried again');
   }
 
-  #drifted(operation: Operation, found?: Flow): void {
+  #tell(drifts: readonly FoundDrift[]): void {
     const { host, bridge } = this.#options;
-    const message = `a ${operation.subject} has drifted`;
-    this.#warn(`drift ${host} ${bridge}`, describeOperation(operation, found), message);
+    for (const { kind } of drifts) this.drift[kind] += 1;
+    for (const { operation, found } of drifts.slice(0, LIMITS.namedFlows)) {
+      const message = `a ${operation.subject} has drifted`;
+      this.#warn(`drift ${host} ${bridge}`, describeOperation(operation, found?.flow), message);
+    }
   }
 
   #warn(key: string, context: LogContext, message: string): void {

@@ -43,9 +43,11 @@ export interface BridgeStatus {
   readonly meterMods: ModCounts;
   /**
    * Flows, groups and meters, since the start: foreign ones whenever found; missing, changed and stale ones at audits and when the
-   * switch tells of them.
+   * switch tells of them. With `drift: report` each counts once, until it changes.
    */
   readonly drift: DriftCounts;
+  /** With `drift: report`: of these, what is known to be so now. */
+  readonly leftDriftCount: number;
   /** Packets that the bridge sent us since the start; `dropped`: more than LIMITS.packetInsPerS, left out unread. */
   readonly packetIns: PacketInCounts;
   /** The switch tells of changes that others make, as they happen; else audits find them. */

@@ -80,7 +80,10 @@ class SiteOwners {
     return [{ host: name, bridge, flows: [...misses, ...outside] }, ...onInt(name, profile, inside)];
   });
 
-  /** MACs of the hosts that route, seen from a host: its own, and others'. */
+  /**
+   * MACs of the hosts that route, seen from a host: its own, and of those whose frames come by a physical network, which can be
+   * everyone's. Whose come by a tunnel has one (tunnelPort).
+   */
   readonly hostMacs = owner('host MACs', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
     if (profile === undefined) return NOTHING;
@@ -90,20 +93,6 @@ class SiteOwners {
         const hostMac = this.#world.hostMacs.get(other);
         return hostMac === undefined ? NO_FLOWS : flowsOf(other, hostMac);
       });
-    const patchTun = view.read(this.#world.patchTun.at(name));
-    if (patchTun !== undefined) {
-      rowsOn(profile.integrationBridge, (other, hostMac) => {
-        const rule = name === other ? int.toThisHostByTunnel : int.routedElsewhereByTunnel;
-        return flows(profile, { object: `host ${other}`, hostMac, ofport: patchTun }, rule);
-      });
-    }
-    const patchInt = view.read(this.#world.patchInt.at(name));
-    if (patchInt !== undefined) {
-      rowsOn(profile.tunnelBridge, (other, hostMac) => {
-        if (name === other) return NO_FLOWS;
-        return flows(profile, { object: `host ${other}`, hostMac, ofport: patchInt }, tun.routedElsewhere);
-      });
-    }
     for (const bridge of view.readAll(this.#world.physicalBridgesOf.at(name))) {
       const inside = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
       if (inside !== undefined) {
@@ -119,15 +108,31 @@ class SiteOwners {
         return flows(profile, { object: `host ${other}`, hostMac, ofport: outside }, phys.routedElsewhereOnWire);
       });
     }
-    return NOTHING;
+    const ownMac = view.read(this.#world.hostMacs.at(name));
+    const patchTun = view.read(this.#world.patchTun.at(name));
+    if (ownMac === undefined || patchTun === undefined) return NOTHING;
+    const own = { object: `host ${name}`, hostMac: ownMac, ofport: patchTun };
+    return onInt(name, profile, flows(profile, own, int.toThisHostByTunnel));
   });
 
+  /** A tunnel, and what the host at its other end has routed: frames with that host's MAC come by no other tunnel. */
   readonly tunnelPort = owner('tunnel port', (view, name, key) => {
     const profile = view.read(this.#world.profiles.at(name));
     const ofport = view.read(this.#world.tunnels.at(pairKey(name, key)));
     if (profile === undefined || ofport === undefined) return NOTHING;
     const { type, remoteHost } = tunnelKeyParts(key);
-    return onTun(name, profile, flows(profile, { object: `host ${remoteHost}`, type, ofport }, tun.fromTunnel));
+    const object = `host ${remoteHost}`;
+    const desired = flows(profile, { object, type, ofport }, tun.fromTunnel);
+    const hostMac = view.read(this.#world.hostMacs.at(remoteHost));
+    if (hostMac === undefined) return onTun(name, profile, desired);
+    const patchInt = view.read(this.#world.patchInt.at(name));
+    if (patchInt !== undefined) {
+      desired.push(...flows(profile, { object, hostMac, ofport: patchInt }, tun.routedElsewhere));
+    }
+    const patchTun = view.read(this.#world.patchTun.at(name));
+    const inside =
+      patchTun === undefined ? [] : flows(profile, { object, hostMac, ofport: patchTun }, int.routedElsewhereByTunnel);
+    return [...onTun(name, profile, desired), ...onInt(name, profile, inside)];
   });
 
   readonly networkOnHost = owner('network', (view, name, network) => {
@@ -191,6 +196,9 @@ class SiteOwners {
     if (!isTunnelled(type)) return NOTHING;
     const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
     const ofports = remembered((host) => view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host)))));
+    // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
+    const isAsked =
+      network.external || view.read(this.#world.site.presentNetworks.at(pairKey(name, networkId))) === true;
     view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId) => {
       const location = this.#world.site.locations.get(portId);
       const port = this.#world.ports.get(portId);
@@ -198,7 +206,7 @@ class SiteOwners {
       if (location === undefined) return NO_FLOWS;
       const object = this.#world.portObject(portId);
       const { macAddress } = port;
-      const ipv4Addresses = ipv4AddressesOf(port);
+      const ipv4Addresses = isAsked ? ipv4AddressesOf(port) : NO_ADDRESSES;
       if (location === name) {
         return isReady ? flows(profile, { object, localVlan, ipv4Addresses }, tun.arpForLocal) : NO_FLOWS;
       }
@@ -240,6 +248,8 @@ class SiteOwners {
     return NOTHING;
   });
 }
+
+const NO_ADDRESSES: readonly number[] = [];
 
 /** The ones that ARP can ask for. */
 function ipv4AddressesOf({ fixedIps }: Port): readonly number[] {

@@ -83,6 +83,8 @@ export class Site {
   readonly routedNetworksOf = new Collections();
   /** A network has such a router on a host: pairKey of host and network. */
   readonly routedNetworks = new Facts<true>();
+  /** A host has ports of a network: pairKey of host and network. */
+  readonly presentNetworks = new Facts<true>();
   /** Ways outside. */
   readonly gateways = new GatewayPlaces();
   /** What was said, whether or not the topology has the port and the host. */
@@ -230,6 +232,10 @@ export class Site {
       ...syncInverse(this.hostsOf, host, this.#presentOn.get(host) ?? NONE, present),
       ...syncInverse(this.#membersOf, host, this.networksOn(host), networks),
     ];
+    for (const id of this.#presentOn.get(host) ?? NONE) {
+      if (!present.has(id)) this.presentNetworks.set(pairKey(host, id), undefined);
+    }
+    for (const id of present) this.presentNetworks.set(pairKey(host, id), true);
     this.#presentOn.set(host, present);
     for (const id of this.routedNetworksOf.elementsOf(host)) {
       if (!routed.has(id)) this.routedNetworks.set(pairKey(host, id), undefined);

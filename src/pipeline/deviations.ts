@@ -46,6 +46,18 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'Output to a port that is gone is dead weight, and wrong as soon as the number is used again.',
   },
   {
+    id: 'host-macs-of-tunnels',
+    neutron: 'rows for the MAC of every other host (br-int table 0, priority 2; br-tun table 9)',
+    heddle: 'rows for the MACs of hosts to which there is a tunnel',
+    why: "A host's frames come by the tunnel from it. A site of 1,000 hosts has 2 million rows less, and a host that joins changes only its peers.",
+  },
+  {
+    id: 'arp-for-routers-alone',
+    neutron: 'ARP is answered for the guests of every network that a host has',
+    heddle: 'not where a host has a network for a router alone, whose tables know the MACs of its guests',
+    why: 'Nobody there asks. Should somebody, the request is flooded, and the guest answers.',
+  },
+  {
     id: 'guest-vlan',
     neutron:
       "a guest's tagged frame meets the rows of table 60 that match local VLANs: a guest reaches those of other networks",

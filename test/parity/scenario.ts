@@ -235,6 +235,7 @@ interface LineContext {
 
 /** A line of Neutron's as ours must be, or none: src/pipeline/deviations.ts, but for rules that Neutron has no counterpart of. */
 function ours(line: string, { step, bridge, world }: LineContext): string[] {
+  if (world.isOfHostWithoutTunnel(line, step, bridge)) return [];
   if (bridge === 'br-tun') return [oursOnTunnelBridge(line, step)];
   // unreachable-drops
   if (bridge !== 'br-int') return line.startsWith('table=22,') ? [] : [line];
@@ -324,6 +325,19 @@ class CapturedWorld {
     else if ('chg_ip' in event) this.#changeAddresses(event.chg_ip as never);
     else if (/remove|leaves/.test(step.name)) this.#eachEntry(event as CapturedEntries, this.#removeEntry);
     else this.#eachEntry(event as CapturedEntries, this.#addEntry);
+  }
+
+  /** host-macs-of-tunnels: whether a line of Neutron's waits for frames that a host sends by a tunnel that is not there. */
+  isOfHostWithoutTunnel(line: string, step: CapturedStep, bridge: string): boolean {
+    const patchTun = step.ofports['br-int']?.[PATCH_TUN];
+    const byTunnel = bridge === 'br-tun' ? 'table=9, priority=1,dl_src=' : `priority=2,in_port=${patchTun},dl_src=`;
+    if (!line.startsWith(byTunnel)) return false;
+    const mac = line.slice(byTunnel.length).split(' ')[0];
+    const tunnels = Object.keys(step.ofports['br-tun'] ?? {});
+    return ![...this.tunnelHosts].some(([endpoint, host]) => {
+      const hex = endpoint.toString(16).padStart(8, '0');
+      return this.#hostMacs.get(host) === mac && tunnels.some((name) => name.endsWith(`-${hex}`));
+    });
   }
 
   /** The networks of physical networks that the host has. */

@@ -10,12 +10,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type ClaimKind, ClaimTable } from './claims.ts';
 import type { FlowList } from './flow-list.ts';
-import { type FlowIdentity, FlowTable } from './flow-table.ts';
+import { type FlowIdentity, type FlowNumbers, FlowTable } from './flow-table.ts';
 import { Shared } from './shared.ts';
 
 export { flowKey } from '../flow/match.ts';
 export type { DesiredFlow, DesiredGroup, DesiredMeter, Origin } from '../pipeline/origin.ts';
-export type { FlowIdentity } from './flow-table.ts';
+export type { FlowIdentity, FlowNumbers } from './flow-table.ts';
 
 /** Whatever a book holds. */
 export type Desired = DesiredFlow | DesiredGroup | DesiredMeter;
@@ -54,6 +54,8 @@ export interface BridgeBook {
   flows(): IterableIterator<DesiredFlow>;
   /** Likewise as of now, from the last table to the first, in a table from the highest priority to the lowest. */
   flowList(): FlowList;
+  /** Likewise under numbers, for who compares bytes. */
+  flowNumbers(): FlowNumbers;
   /** The desired flow with this table, priority and match. */
   find(identity: FlowIdentity): DesiredFlow | undefined;
   groups(): IterableIterator<DesiredGroup>;
@@ -106,6 +108,10 @@ export class BridgeLedger implements BridgeBook {
 
   flowList(): FlowList {
     return this.#flows.list();
+  }
+
+  flowNumbers(): FlowNumbers {
+    return this.#flows;
   }
 
   find(identity: FlowIdentity): DesiredFlow | undefined {

@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Flow, Match } from '../flow/flow.ts';
 import { encodeMatch } from '../openflow/codec.ts';
+import type { EncodedFlow } from '../openflow/template.ts';
 import { WireError } from '../openflow/wire-error.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from './claims.ts';
@@ -29,6 +30,21 @@ export function sameBehaviour(left: Flow, right: Flow): boolean {
       isDeepStrictEqual(left.actions, right.actions))
   );
 }
+
+/** The flows of a bridge under numbers below `length`, which are theirs as long as `revision` is the same: until a pass ends. */
+export interface FlowNumbers {
+  readonly revision: number;
+  readonly length: number;
+  /** Numbers below `length` may be nobody's. */
+  has(number: number): boolean;
+  /** The number of the flow with these bytes for its identity; NO_FLOW. */
+  findBytes(identity: IdentityBytes): number;
+  /** As a flow-mod: right until another flow of this process is encoded. What no flow-mod can carry is found by no bytes. */
+  encoded(number: number): EncodedFlow;
+  desired(number: number): DesiredFlow;
+}
+
+export type IdentityBytes = Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>;
 
 /** What is known of a flow, by id. */
 const STANDS = 1;
@@ -59,7 +75,7 @@ export class FlowChange implements ClaimChange<DesiredFlow> {
   }
 }
 
-export class FlowTable {
+export class FlowTable implements FlowNumbers {
   readonly #slab: FlowSlab;
   #states = new Uint8Array(16);
   /** Of the flows that stand, and of those that stood when the pass began. */
@@ -71,6 +87,7 @@ export class FlowTable {
   #went: number[] = [];
   #released: number[] = [];
   #isTouched = false;
+  #revision = 0;
   #lists: WeakRef<FlowList>[] = [];
 
   constructor(shared: Shared) {
@@ -83,6 +100,32 @@ export class FlowTable {
 
   get isTouched(): boolean {
     return this.#isTouched;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get length(): number {
+    return this.#slab.length;
+  }
+
+  has(number: number): boolean {
+    return this.#hasStood(number);
+  }
+
+  findBytes(identity: IdentityBytes): number {
+    const id = this.#slab.find(identity);
+    // In the middle of a pass it may have fallen.
+    return id === NO_FLOW || !this.#hasStood(id) ? this.#slab.findAmong(this.#fallen(), identity) : id;
+  }
+
+  encoded(number: number): EncodedFlow {
+    return this.#slab.encoded(number);
+  }
+
+  desired(number: number): DesiredFlow {
+    return this.#slab.desired(number);
   }
 
   *values(): Generator<DesiredFlow> {
@@ -105,10 +148,7 @@ export class FlowTable {
   find({ table, priority, match }: FlowIdentity): DesiredFlow | undefined {
     const matchBytes = matchBytesOf(match);
     if (matchBytes === undefined) return undefined;
-    const identity = { table, priority, matchBytes };
-    let id = this.#slab.find(identity);
-    // In the middle of a pass it may have fallen.
-    if (id === NO_FLOW || !this.#hasStood(id)) id = this.#slab.findAmong(this.#fallen(), identity);
+    const id = this.findBytes({ table, priority, matchBytes });
     return id === NO_FLOW ? undefined : this.#slab.desired(id);
   }
 
@@ -210,6 +250,7 @@ export class FlowTable {
     this.#went = [];
     this.#released = [];
     this.#stoodSize = this.#size;
+    this.#revision += 1;
     this.#isTouched = false;
     return change;
   }

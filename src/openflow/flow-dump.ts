@@ -35,6 +35,7 @@ export interface RawFlow {
 const ENTRIES_OFFSET = 16;
 const MATCH_OFFSET = 48;
 const MATCH_SIZE_MIN = 4;
+const TABLE_STATS_SIZE = 24;
 
 /** OFPMPF_REPLY_MORE of a multipart reply frame (OpenFlow 1.3.5 §7.3.5). */
 export function multipartHasMore(frame: Uint8Array): boolean {
@@ -80,6 +81,19 @@ export function cutFlows(frame: Uint8Array): RawFlow[] {
     offset = end;
   }
   return flows;
+}
+
+/** Flows of each table that has any, from the parts of a table-stats reply (ofp_table_stats, OpenFlow 1.3.5 §7.3.5.3). */
+export function flowCounts(frames: readonly Uint8Array[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const frame of frames) {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    for (let offset = ENTRIES_OFFSET; offset + TABLE_STATS_SIZE <= frame.length; offset += TABLE_STATS_SIZE) {
+      const count = view.getUint32(offset + 4);
+      if (count > 0) counts.set(view.getUint8(offset), count);
+    }
+  }
+  return counts;
 }
 
 function bad(what: string, offset: number): HeddleError {

@@ -4,11 +4,11 @@
 import type { BridgeBook } from '../compiler/book.ts';
 import type { Action } from '../flow/action.ts';
 import { HeddleError } from '../lib/errors.ts';
+import { finish } from '../lib/steps.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
-import { cutFlows, type RawFlow } from '../openflow/flow-dump.ts';
 import type { Group, Meter } from '../openflow/messages.ts';
 import { OpenFlowError } from '../openflow/requests.ts';
-import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
+import type { DesiredFlow } from '../pipeline/origin.ts';
 import { inSlices } from './dump-slices.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import {
@@ -21,7 +21,8 @@ import {
 } from './operations.ts';
 import { type Difference, reconcileSteps } from './reconcile.ts';
 import { type NumberedDifference, reconcileGroups, reconcileMeters } from './reconcile-numbered.ts';
-import { inTurns, STEP_LENGTH } from './turns.ts';
+import { type OtherFlows, SameFlows } from './same-flows.ts';
+import { inTurns } from './turns.ts';
 
 /** A whole bridge as the switch told it. */
 export interface BridgeDump {
@@ -41,19 +42,110 @@ export interface Comparison {
   readonly unmetered: readonly FlowOperation[];
 }
 
-/** Rejects with ConnectionClosedError, or HeddleError UNREADABLE_REPLY. */
-export async function dumpBridge(connection: SwitchConnection): Promise<BridgeDump> {
-  const [flowFrames, groups, meters] = await Promise.all([
-    inSlices(connection, (selection) => connection.dumpFlowFrames(selection)),
-    orNone(connection.multipart({ kind: 'groupDesc' })),
-    orNone(connection.multipart({ kind: 'meterConfig' })),
-  ]);
-  return {
-    flowFrames,
-    groups: groups.flatMap((part) => part.groups),
-    meters: meters.flatMap((part) => part.meters),
-  };
+export interface BridgeComparerOptions {
+  /** The book as it is now. */
+  readonly book: () => BridgeBook;
+  /** Tells whether the book has changed. */
+  readonly version: () => number;
 }
+
+/**
+ * Dumps a bridge and compares it with its book, part by part as the dump comes: what is right is out of the way when the dump is
+ * whole. The comparison is with the book of one moment; when it changes before that, it is begun anew with the parts that are there.
+ */
+export class BridgeComparer {
+  readonly #options: BridgeComparerOptions;
+  #book: BridgeBook;
+  #version: number;
+  #same: SameFlows;
+
+  constructor(options: BridgeComparerOptions) {
+    this.#options = options;
+    this.#book = options.book();
+    this.#version = options.version();
+    this.#same = new SameFlows(this.#book);
+  }
+
+  /** Rejects with ConnectionClosedError, or HeddleError UNREADABLE_REPLY, BAD_FLOW_DUMP. */
+  async dump(connection: SwitchConnection): Promise<BridgeDump> {
+    const [flowFrames, groups, meters] = await Promise.all([
+      inSlices(connection, {
+        dump: (selection) => connection.dumpFlowFrames(selection),
+        take: (frames) => inTurns(this.#same.take(frames)),
+      }),
+      orNone(connection.multipart({ kind: 'groupDesc' })),
+      orNone(connection.multipart({ kind: 'meterConfig' })),
+    ]);
+    return {
+      flowFrames,
+      groups: groups.flatMap((part) => part.groups),
+      meters: meters.flatMap((part) => part.meters),
+    };
+  }
+
+  /** `atThatMoment` is called at the moment whose book it is, before anything can change. Throws HeddleError BAD_FLOW_DUMP. */
+  async compare<Moment>(
+    dump: BridgeDump,
+    atThatMoment: () => Moment,
+  ): Promise<Comparison & { readonly moment: Moment }> {
+    for (let attempt = 1; ; attempt += 1) {
+      const steps = this.#attempt(dump, { isAnew: attempt > 1, atThatMoment });
+      // The third time in one go.
+      const found = attempt < 3 ? await inTurns(steps) : finish(steps);
+      if (found === undefined) continue;
+      const { others, groups, meters, moment, renewed } = found;
+      const difference = await inTurns(reconcileSteps(others.wanted, [others.installed]));
+      const flows = { ...difference, sameCount: difference.sameCount + others.sameCount };
+      const candidates = [...others.same, ...others.wanted];
+      const unmetered = renewed.size === 0 ? [] : await inTurns(sendAgain(candidates, renewed, flows));
+      return { flows, groups, meters, unmetered, moment };
+    }
+  }
+
+  /** undefined: the book has changed meanwhile. */
+  *#attempt<Moment>(
+    dump: BridgeDump,
+    { isAnew, atThatMoment }: { readonly isAnew: boolean; readonly atThatMoment: () => Moment },
+  ): Generator<void, (NumberedComparison & { others: OtherFlows; moment: Moment }) | undefined> {
+    if (isAnew) {
+      this.#book = this.#options.book();
+      this.#version = this.#options.version();
+      this.#same = new SameFlows(this.#book);
+      yield* this.#same.take(dump.flowFrames);
+    }
+    const { renewed } = compareNumbered(dump, this.#book);
+    const others = yield* this.#same.others({ withSame: renewed.size > 0 });
+    const isChanged = this.#options.version() !== this.#version || this.#options.book() !== this.#book;
+    if (others === undefined || isChanged) return undefined;
+    return { ...compareNumbered(dump, this.#book), others, moment: atThatMoment() };
+  }
+}
+
+interface NumberedComparison extends Pick<Comparison, 'groups' | 'meters'> {
+  /** Meters that were not there. */
+  readonly renewed: ReadonlySet<number>;
+}
+
+function compareNumbered(dump: BridgeDump, book: BridgeBook): NumberedComparison {
+  const groups = reconcileGroups(book.groups(), dump.groups);
+  const meters = reconcileMeters(book.meters(), dump.meters);
+  return { groups, meters, renewed: new Set(meters.missing.flatMap(({ desired }) => desired?.meter.meter ?? [])) };
+}
+
+/** Groups and meters alone, of a bridge that has no flow and whose book has others. */
+export function compareGroupsAndMeters(dump: BridgeDump, book: BridgeBook): Comparison {
+  return { ...compareNumbered(dump, book), flows: NO_DIFFERENCE, unmetered: [] };
+}
+
+const NO_DIFFERENCE: Difference = {
+  missing: [],
+  changed: [],
+  stale: [],
+  foreign: [],
+  learnedCount: 0,
+  sameCount: 0,
+  refused: [],
+};
 
 /** A switch without groups or meters says so with an error. */
 async function orNone<Part>(parts: Promise<readonly Part[]>): Promise<readonly Part[]> {
@@ -63,61 +155,6 @@ async function orNone<Part>(parts: Promise<readonly Part[]>): Promise<readonly P
     if (error instanceof OpenFlowError) return [];
     throw error;
   }
-}
-
-/** A book as it was at one moment. */
-export interface BookSnapshot {
-  readonly flows: readonly DesiredFlow[];
-  readonly groups: readonly DesiredGroup[];
-  readonly meters: readonly DesiredMeter[];
-}
-
-export interface ReadBookOptions<Moment> {
-  /** Tells whether the book has changed meanwhile; then it is read anew, and the third time in one go. */
-  readonly version: () => number;
-  /** Called when the last of it is read, before anything can change. */
-  readonly atThatMoment: () => Moment;
-}
-
-/** Read a book in turns. */
-export async function readBook<Moment>(
-  book: BridgeBook,
-  options: ReadBookOptions<Moment>,
-): Promise<BookSnapshot & { readonly moment: Moment }> {
-  for (let attempt = 1; ; attempt += 1) {
-    const snapshot = await inTurns(readFlows(book, { ...options, isPatient: attempt < 3 }));
-    if (snapshot !== undefined) return snapshot;
-  }
-}
-
-/** undefined: the book has changed, and what was read is of no moment. */
-function* readFlows<Moment>(
-  book: BridgeBook,
-  { version, atThatMoment, isPatient }: ReadBookOptions<Moment> & { readonly isPatient: boolean },
-): Generator<void, (BookSnapshot & { readonly moment: Moment }) | undefined> {
-  const begin = version();
-  const flows: DesiredFlow[] = [];
-  for (const flow of book.flows()) {
-    flows.push(flow);
-    if (!isPatient || flows.length % STEP_LENGTH !== 0) continue;
-    yield;
-    if (version() !== begin) return undefined;
-  }
-  return { flows, groups: [...book.groups()], meters: [...book.meters()], moment: atThatMoment() };
-}
-
-/** Throws HeddleError BAD_FLOW_DUMP. */
-export async function compareBridge(dump: BridgeDump, wanted: BookSnapshot): Promise<Comparison> {
-  const groups = reconcileGroups(wanted.groups, dump.groups);
-  const meters = reconcileMeters(wanted.meters, dump.meters);
-  const renewed = new Set(meters.missing.flatMap(({ desired }) => desired?.meter.meter ?? []));
-  const flows = await inTurns(reconcileSteps(wanted.flows, cutParts(dump.flowFrames)));
-  const unmetered = renewed.size === 0 ? [] : await inTurns(sendAgain(wanted.flows, renewed, flows));
-  return { flows, groups, meters, unmetered };
-}
-
-function* cutParts(frames: readonly Uint8Array[]): Generator<readonly RawFlow[]> {
-  for (const frame of frames) yield cutFlows(frame);
 }
 
 function* sendAgain(

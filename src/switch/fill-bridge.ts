@@ -8,7 +8,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { cutFlows } from '../openflow/flow-dump.ts';
-import { type BridgeDump, compareBridge, operationsOf, refusalsOf } from './compare-bridge.ts';
+import { type BridgeDump, compareGroupsAndMeters, operationsOf, refusalsOf } from './compare-bridge.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import type { Operation, Refusal } from './operations.ts';
 import { sendChunk, sendOperations } from './send-operations.ts';
@@ -45,8 +45,7 @@ export async function fillBridge(
 ): Promise<FillResult> {
   const { book } = options;
   const flows = book.flowList();
-  const others = { flows: [], groups: [...book.groups()], meters: [...book.meters()] };
-  const comparison = await compareBridge(dump, others);
+  const comparison = compareGroupsAndMeters(dump, book);
   const operations = operationsOf(comparison, options);
   const puts = operations.filter(({ kind }) => kind !== 'delete');
   const deletes = operations.filter(({ kind }) => kind === 'delete');

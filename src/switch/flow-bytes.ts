@@ -2,7 +2,7 @@
  * Flows as the bytes by which they are compared and sent. Serves reconcile.ts and installer.ts.
  */
 import { TemplatedFlow } from '../compiler/templates.ts';
-import type { Flow } from '../flow/flow.ts';
+import { FLOW_FLAGS, type Flow } from '../flow/flow.ts';
 import { readFlowStats, writeFlowMod } from '../openflow/codec.ts';
 import { OFPT_FLOW_MOD, OPENFLOW_VERSION } from '../openflow/flow-codec.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
@@ -21,6 +21,9 @@ export const FRAME = {
   flags: 44,
   match: 48,
 } as const;
+/** What of a flow's flags the switch keeps, and dumps. */
+const KEPT_FLAGS = FLOW_FLAGS.sendFlowRemoved.bit | FLOW_FLAGS.noPacketCounts.bit | FLOW_FLAGS.noByteCounts.bit;
+
 /** A flow-mod of the usual kind; the slab grows for others. */
 const USUAL_SIZE = 1024;
 const POOL_SIZE = 16 * 1024;
@@ -107,6 +110,17 @@ export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
   // A call into the runtime costs more than the comparison of the few bytes of a match.
   for (let index = 0; index < left.length; index += 1) if (left[index] !== right[index]) return false;
   return true;
+}
+
+/** The flow-mod asks for what the switch says. */
+export function sameAttributes(frame: Uint8Array, raw: RawFlow): boolean {
+  return (
+    u16(frame, FRAME.idleTimeout) === raw.idleTimeoutS &&
+    u16(frame, FRAME.hardTimeout) === raw.hardTimeoutS &&
+    (u16(frame, FRAME.flags) & KEPT_FLAGS) === (raw.flags & KEPT_FLAGS) &&
+    u32(frame, FRAME.cookieLow) === raw.cookieLow &&
+    u32(frame, FRAME.cookieHigh) === raw.cookieHigh
+  );
 }
 
 /** The cookie of a dumped flow. */

@@ -13,7 +13,7 @@ import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { type PacketInCounts, sumOfPacketIns } from '../openflow/packet-in-budget.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
-import { compareBridge, dumpBridge, operationsOf, presentNumbers, readBook, refusalsOf } from './compare-bridge.ts';
+import { BridgeComparer, operationsOf, presentNumbers, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift } from './drift-watch.ts';
 import { type BridgeDump, isToFill } from './fill-bridge.ts';
 import { type Operation, OperationEncoder, operationKey } from './operations.ts';
@@ -307,20 +307,20 @@ export class BridgeInstaller {
   async #reconcilePass(connection: SwitchConnection, reason: ReconcileReason): Promise<number> {
     // What the switch told before the dump is in it. The watch begins before it too, so that between the two nothing is missed.
     this.#watch.clear();
-    const [dump] = await Promise.all([dumpBridge(connection), this.#watch.start(connection)]);
+    const comparer = new BridgeComparer({ book: this.#options.book, version: () => this.#changeCount });
+    const [dump] = await Promise.all([comparer.dump(connection), this.#watch.start(connection)]);
     this.#assertCurrent(connection);
     this.#reconcileDue = undefined;
     const isReportOnly = this.#options.drift() === 'report';
     this.#encoder.reset(presentNumbers(dump));
     const book = this.#options.book();
     if (reason === 'connect' && isToFill(dump, book)) return this.#fillPass(connection, dump, isReportOnly);
-    const wanted = await readBook(book, {
-      version: () => this.#changeCount,
-      // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
-      atThatMoment: () => ({ generation: this.#generationWanted, taking: this.#pending.take(this.#encoder) }),
-    });
-    const pending = await inTurns(wanted.moment.taking);
-    const comparison = await compareBridge(dump, wanted);
+    // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
+    const { moment, ...comparison } = await comparer.compare(dump, () => ({
+      generation: this.#generationWanted,
+      taking: this.#pending.take(this.#encoder),
+    }));
+    const pending = await inTurns(moment.taking);
     this.#assertCurrent(connection);
     this.#learnedFlowCount = comparison.flows.learnedCount;
     const isPending = (operation: Operation): boolean => pending.operations.has(operationKey(operation));
@@ -332,7 +332,7 @@ export class BridgeInstaller {
       : operationsOf(comparison, { keepForeign: isReportOnly });
     this.#refused.take();
     await this.#sender.send(connection, operations, isTold ? pending.unwritable : refusalsOf(comparison));
-    this.#generationConfirmed = wanted.moment.generation;
+    this.#generationConfirmed = moment.generation;
     return operations.length;
   }
 

@@ -5,7 +5,6 @@
  * and encoded again by our own writer, so that another order of fields on the switch is not taken for drift for ever.
  */
 import { cookieParts } from '../flow/cookie.ts';
-import { FLOW_FLAGS } from '../flow/flow.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { finish } from '../lib/steps.ts';
 import type { RawFlow } from '../openflow/flow-dump.ts';
@@ -18,9 +17,9 @@ import {
   frameKey,
   frameTable,
   rawCookie,
+  sameAttributes,
   sameBytes,
   u16,
-  u32,
 } from './flow-bytes.ts';
 import { FlowIndex } from './flow-index.ts';
 import type { FlowOperation } from './operations.ts';
@@ -49,9 +48,6 @@ export interface Difference {
   /** Could not be encoded. */
   readonly refused: readonly UnwritableFlow[];
 }
-
-/** What of a flow's flags the switch keeps, and dumps. */
-const KEPT_FLAGS = FLOW_FLAGS.sendFlowRemoved.bit | FLOW_FLAGS.noPacketCounts.bit | FLOW_FLAGS.noByteCounts.bit;
 
 /** A desired flow that has no like by bytes (yet). */
 interface Unmet {
@@ -123,17 +119,6 @@ function tryEncode(encoder: FlowEncoder, desired: DesiredFlow): HeddleError | un
     if (error instanceof HeddleError) return error;
     throw error;
   }
-}
-
-/** The flow-mod asks for what the switch says. */
-function sameAttributes(frame: Uint8Array, raw: RawFlow): boolean {
-  return (
-    u16(frame, FRAME.idleTimeout) === raw.idleTimeoutS &&
-    u16(frame, FRAME.hardTimeout) === raw.hardTimeoutS &&
-    (u16(frame, FRAME.flags) & KEPT_FLAGS) === (raw.flags & KEPT_FLAGS) &&
-    u32(frame, FRAME.cookieLow) === raw.cookieLow &&
-    u32(frame, FRAME.cookieHigh) === raw.cookieHigh
-  );
 }
 
 /**

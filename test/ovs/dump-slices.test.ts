@@ -30,9 +30,11 @@ test.each([
   switchboard.dial(`unix:${sandbox.mgmtPath('br-int')}`);
   const connection = await switchboard.connected(0xaan);
   const asked: FlowSelection[] = [];
-  const dumped = await inSlices(connection, (selection) => {
-    asked.push(selection);
-    return connection.dumpFlows(selection);
+  const dumped = await inSlices(connection, {
+    dump: (selection) => {
+      asked.push(selection);
+      return connection.dumpFlows(selection);
+    },
   });
   expect(asked).toHaveLength(sliceCount);
   const keys = dumped.map(({ matchBytes }) => Buffer.from(matchBytes).toString('hex'));

@@ -56,6 +56,12 @@ function hostRows(host: HostStatus, terminal: Terminal): string[][] {
   ]);
 }
 
+/** `follows`: another controller programs the bridge. */
+function connectionText({ connected, follows }: BridgeStatus, terminal: Terminal): string {
+  if (connected) return paint(terminal, 'green', 'up');
+  return follows ? paint(terminal, 'yellow', 'follows') : paint(terminal, 'red', 'down');
+}
+
 function bridgeCells(bridge: BridgeStatus, terminal: Terminal): string[] {
   const { flowMods, drift } = bridge;
   const generation =
@@ -64,10 +70,9 @@ function bridgeCells(bridge: BridgeStatus, terminal: Terminal): string[] {
       : `${bridge.generationConfirmed} of ${bridge.generationWanted}`;
   const drifted = drift.foreign + drift.missing + drift.changed + drift.stale;
   const flows = plural(bridge.desiredFlowCount, 'flow');
-  const connection = bridge.connected ? paint(terminal, 'green', 'up') : paint(terminal, 'red', 'down');
   return [
     bridge.bridge,
-    connection,
+    connectionText(bridge, terminal),
     bridge.degraded ? paint(terminal, 'red', `${flows}, ${bridge.refusedFlowCount} refused`) : flows,
     generation,
     `+${flowMods.add} ~${flowMods.modify} -${flowMods.delete}`,

@@ -24,9 +24,8 @@ import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
 import type { PassFigures, PassObserver } from './pass-figures.ts';
 import { locatePort, Sightings } from './port-locations.ts';
-import { isWhole } from './restore-wait.ts';
 import { Routers } from './routers.ts';
-import { bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
+import { bridgesAlone, bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
 
 /** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
 const DEFAULT_OVSDB = 'unix:/run/openvswitch/db.sock';
@@ -79,7 +78,8 @@ export class Controller {
     this.#limitedLog = new LimitedLog(options.logger);
     this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
     this.#hostMacs = new HostMacKeeper({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
-    this.#connections = new BridgeConnections(this.#limitedLog, new Elections(options));
+    const elections = new Elections({ ...options, onRole: (host) => this.#markStale(host) });
+    this.#connections = new BridgeConnections(this.#limitedLog, elections);
     const { agents, compiler } = this;
     this.#routers = new Routers({
       limitedLog: this.#limitedLog,
@@ -366,33 +366,35 @@ export class Controller {
     const { site } = this.compiler;
     const { routing } = site;
     const networkIds = site.networksOn(name);
+    // With another controller, who programs the host's br-int also writes to its OVSDB.
+    const isElected = this.#options.identity !== undefined;
+    const isOurs = !isElected || agent.isMaster;
     try {
-      agent.localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept: agent.localVlans });
+      const kept = agent.localVlans;
+      agent.localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept, isFollowed: !isOurs });
     } catch (error) {
       if (!(error instanceof LocalVlanError)) throw error;
       agent.lastFailure = error.message;
       this.#limitedLog.warn(`vlans ${name}`, { host: name, reason: error.message }, 'a host has too many networks');
       return;
     }
-    for (const bridge of physicalBridges(host)) if (this.#isProgrammed(agent, bridge)) agent.openPatches.add(bridge);
+    for (const bridge of physicalBridges(host)) if (agent.isProgrammed(bridge)) agent.openPatches.add(bridge);
     const { localVlans } = agent;
     const request = { topology, routing, host, view, localVlans, tunnels: site.tunnelsOf(name) };
     const { openPatches } = agent;
     const hostMac = this.#hostMacs.textOf(name);
     const datapathIds = this.#connections.replacementsOf(name);
-    const wanted = wantedHost({ ...request, openPatches, datapathIds, ...(hostMac !== undefined && { hostMac }) });
-    const isReady = bridgesOf(host).every((bridge) => isWhole(agent.installers.get(bridge)?.status()));
-    agent.write(planHost({ ...wanted, endsRestoreWait: isReady }, view));
+    const further = {
+      openPatches,
+      datapathIds,
+      keepsControllers: isElected,
+      ...(hostMac !== undefined && { hostMac }),
+    };
+    const wanted = wantedHost({ ...request, ...further });
+    const mine = isOurs ? { ...wanted, endsRestoreWait: agent.isWhole } : bridgesAlone(wanted);
+    agent.write(planHost(mine, view));
     agent.keepBridges(bridgesOf(host));
     agent.facts = readHostFacts(request);
     this.compiler.setHostFacts(name, agent.facts);
-  }
-
-  /** The flows of both ends of a physical bridge's patch are in place, those for the patch itself among them. */
-  #isProgrammed(agent: HostAgent, physical: string): boolean {
-    const { integration } = agent.host.bridges;
-    if (agent.facts?.physical.get(physical)?.patchInt === undefined) return false;
-    if (!agent.facts.integration.patchPhys.has(physical)) return false;
-    return [integration, physical].every((bridge) => isWhole(agent.installers.get(bridge)?.status()));
   }
 }

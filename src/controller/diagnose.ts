@@ -143,15 +143,16 @@ function* diagnoseBridge(name: string, { bridge, dpid }: BridgeView, finding: Ma
   }
 }
 
+const LOOPBACK = /^(tcp|ssl):(127\.|\[::1\])/;
+
 /** A controller on the loopback address is reached by the switches of its own machine alone. */
 function* diagnoseController(host: Host, finding: MakeFinding): Generator<Finding> {
-  const isLoopback = host.controller !== undefined && /^(tcp|ssl):(127\.|\[::1\])/.test(host.controller);
+  const isLoopback = host.controllers.length > 0 && host.controllers.every((target) => LOOPBACK.test(target));
   if (host.mgmtDir !== undefined || !isLoopback || host.ovsdb.startsWith('unix:')) return;
-  const isLocal = /^(tcp|ssl):(127\.|\[::1\])/.test(host.ovsdb);
-  if (isLocal) return;
+  if (LOOPBACK.test(host.ovsdb)) return;
   yield finding(
     'error',
-    `its OVSDB is at ${host.ovsdb}, but its bridges are told to call ${host.controller}, which is the host itself`,
+    `its OVSDB is at ${host.ovsdb}, but its bridges are told to call ${host.controllers.join(', ')}, which is the host itself`,
     `set controller of the host to an address of the controller's machine, and run with --listen there`,
   );
 }

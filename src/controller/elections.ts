@@ -11,6 +11,8 @@ export interface ElectionsOptions {
   /** Tells controllers of one site apart, and is the same when one is started anew. Absent: there is no other. */
   readonly identity?: string;
   readonly logger: Logger;
+  /** Of a bridge of this host another controller is master from now on, or this one. */
+  readonly onRole: (host: string) => void;
 }
 
 export class Elections {
@@ -22,19 +24,33 @@ export class Elections {
   }
 
   attach(connection: SwitchConnection, installer: BridgeInstaller): void {
-    const { identity, logger } = this.#options ?? {};
-    if (identity === undefined || logger === undefined) {
+    const { identity, logger, onRole } = this.#options ?? {};
+    if (identity === undefined || logger === undefined || onRole === undefined) {
       installer.attach(connection);
       return;
     }
     const election = new BridgeElection(connection, {
       identity,
       logger,
-      onMaster: () => installer.attach(connection),
-      onFollower: () => installer.detach(connection),
+      onMaster: () => {
+        installer.follows = false;
+        installer.attach(connection);
+        onRole(installer.host);
+      },
+      onFollower: () => {
+        installer.follows = true;
+        installer.detach(connection);
+        onRole(installer.host);
+      },
     });
     this.#elections.add(election);
-    connection.subscribe({ closed: () => this.#elections.delete(election) });
+    connection.subscribe({
+      closed: () => {
+        this.#elections.delete(election);
+        installer.follows = false;
+        onRole(installer.host);
+      },
+    });
   }
 
   /** Let the other controller have all bridges at once. Call before their connections are closed. */

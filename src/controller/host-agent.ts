@@ -15,9 +15,10 @@ import { type ClientState, OPEN_VSWITCH, type OpenVswitch, OvsdbClient, type Ovs
 import type { BridgeInstaller } from '../switch/installer.ts';
 import type { Host } from '../topology/model.ts';
 import type { HostWrite } from './host-plan.ts';
-import { dialledDirectory } from './restore-wait.ts';
+import { dialledDirectory, isWhole } from './restore-wait.ts';
 import { MONITORED, type SwitchView, viewSwitch } from './switch-view.ts';
 import { describeWrite, toTransaction } from './transact.ts';
+import { bridgesOf } from './wanted.ts';
 
 export interface HostAgentOptions {
   readonly host: Host;
@@ -108,6 +109,29 @@ export class HostAgent {
 
   get isWriting(): boolean {
     return this.#isWriting || this.#retryTimer !== undefined;
+  }
+
+  /** It is we who program br-int; always so, as soon as it is connected, where there is no other controller. */
+  get isMaster(): boolean {
+    return this.installers.get(this.#host.bridges.integration)?.connection !== undefined;
+  }
+
+  /** Another controller programs br-int. */
+  get follows(): boolean {
+    return this.installers.get(this.#host.bridges.integration)?.follows === true;
+  }
+
+  /** Every bridge has its flows. */
+  get isWhole(): boolean {
+    return bridgesOf(this.#host).every((bridge) => isWhole(this.installers.get(bridge)?.status()));
+  }
+
+  /** The flows of both ends of a physical bridge's patch are in place, those for the patch itself among them. */
+  isProgrammed(physical: string): boolean {
+    if (this.facts?.physical.get(physical)?.patchInt === undefined) return false;
+    if (!this.facts.integration.patchPhys.has(physical)) return false;
+    const ends = [this.#host.bridges.integration, physical];
+    return ends.every((bridge) => isWhole(this.installers.get(bridge)?.status()));
   }
 
   /** Rows held of the host's OVSDB. */

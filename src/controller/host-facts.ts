@@ -109,6 +109,8 @@ export interface LocalVlanRequest {
   readonly networkIds: Iterable<string>;
   /** Those that it had in the last pass. */
   readonly kept: ReadonlyMap<string, number>;
+  /** Another controller writes to the host: what its ports say comes before what we had. */
+  readonly isFollowed?: boolean;
 }
 
 /**
@@ -133,5 +135,8 @@ export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string,
     if (segment !== undefined && current !== undefined && segment !== `${current}`) continue;
     if (!remembered.has(network)) remembered.set(network, vlan);
   }
-  return allocateLocalVlans(networkIds, new Map([...remembered, ...kept]));
+  if (!request.isFollowed) return allocateLocalVlans(networkIds, new Map([...remembered, ...kept]));
+  const taken = new Set(remembered.values());
+  const free = [...kept].filter(([, vlan]) => !taken.has(vlan));
+  return allocateLocalVlans(networkIds, new Map([...free, ...remembered]));
 }

@@ -17,8 +17,10 @@ export interface WantedBridge {
   readonly name: string;
   /** How to make it; absent: somebody else does (physical bridges), it is only set up. */
   readonly create?: { readonly datapathType: string };
-  /** Absent: leave Bridge.controller alone. */
-  readonly controller?: string;
+  /** None: leave Bridge.controller alone. */
+  readonly controllers: readonly string[];
+  /** Controllers that the file does not name stay: another heddle may have added itself. */
+  readonly keepsControllers?: boolean;
   /** 16 hex digits; only where two bridges would otherwise have one id. */
   readonly datapathId?: string;
   /** The host's MAC for distributed routing, to be remembered by the host itself. */
@@ -75,7 +77,15 @@ export type HostWrite =
       readonly options: ReadonlyMap<string, string>;
     }
   | { readonly kind: 'deletePort'; readonly bridge: string; readonly name: string }
-  | { readonly kind: 'setController'; readonly bridge: string; readonly target: string }
+  | {
+      readonly kind: 'setControllers';
+      readonly bridge: string;
+      /** All of them as they will be. */
+      readonly targets: readonly string[];
+      readonly added: readonly string[];
+      /** Rows of those that go. */
+      readonly removed: readonly string[];
+    }
   | {
       readonly kind: 'setColumns';
       readonly table: 'Bridge' | 'Port' | 'Interface' | 'Controller';
@@ -157,21 +167,28 @@ function* planBridge(wanted: WantedBridge, view: BridgeView | undefined): Genera
   if (hostMac !== undefined && bridge.external_ids.get(HOST_MAC_KEY) !== hostMac) {
     yield { kind: 'setKeys', ...identity, column: 'external_ids', entries: new Map([[HOST_MAC_KEY, hostMac]]) };
   }
-  if (wanted.controller !== undefined) yield* planController(wanted.name, wanted.controller, view.controllers);
+  if (wanted.controllers.length > 0) yield* planControllers(wanted, view.controllers);
 }
 
-function* planController(bridge: string, target: string, controllers: readonly Controller[]): Generator<HostWrite> {
-  const [first] = controllers;
-  if (controllers.length !== 1 || first?.target !== target) {
-    yield { kind: 'setController', bridge, target };
-    return;
+function* planControllers(wanted: WantedBridge, present: readonly Controller[]): Generator<HostWrite> {
+  const { name: bridge, controllers, keepsControllers = false } = wanted;
+  const kept = new Map<string, Controller>();
+  for (const row of present) if (controllers.includes(row.target) && !kept.has(row.target)) kept.set(row.target, row);
+  const added = controllers.filter((target) => !kept.has(target));
+  const others = present.filter((row) => kept.get(row.target) !== row);
+  const removed = keepsControllers ? [] : others;
+  if (added.length > 0 || removed.length > 0) {
+    const left = keepsControllers ? others.map(({ target }) => target) : [];
+    const targets = [...controllers, ...left];
+    yield { kind: 'setControllers', bridge, targets, added, removed: removed.map(({ _uuid }) => _uuid) };
   }
-  const columns: Record<string, Cell> = {};
-  if (first.connection_mode !== 'out-of-band') columns.connection_mode = 'out-of-band';
-  if (first.inactivity_probe !== INACTIVITY_PROBE_MS) columns.inactivity_probe = INACTIVITY_PROBE_MS;
-  if (first.max_backoff !== MAX_BACKOFF_MS) columns.max_backoff = MAX_BACKOFF_MS;
-  if (Object.keys(columns).length > 0) {
-    yield { kind: 'setColumns', table: 'Controller', name: `${bridge} ${target}`, uuid: first._uuid, columns };
+  for (const [target, row] of kept) {
+    const columns: Record<string, Cell> = {};
+    if (row.connection_mode !== 'out-of-band') columns.connection_mode = 'out-of-band';
+    if (row.inactivity_probe !== INACTIVITY_PROBE_MS) columns.inactivity_probe = INACTIVITY_PROBE_MS;
+    if (row.max_backoff !== MAX_BACKOFF_MS) columns.max_backoff = MAX_BACKOFF_MS;
+    if (Object.keys(columns).length === 0) continue;
+    yield { kind: 'setColumns', table: 'Controller', name: `${bridge} ${target}`, uuid: row._uuid, columns };
   }
 }
 

@@ -338,6 +338,8 @@ export class Outside {
 
   #announce(effects: readonly AnnouncerEffect[]): void {
     for (const effect of effects) {
+      // What another controller serves, it announces and flushes itself.
+      if (this.#options.agents.get(effect.served.host)?.follows) continue;
       if (effect.type === 'announce') void this.#announceServed(effect.served);
       else if (!this.#flush(effect.served)) this.#owedFlushes.push(effect.served);
     }

@@ -96,6 +96,7 @@ function waits(agent: HostAgent): string[] {
   const waiting = bridgesOf(host).flatMap((bridge) => {
     if (!view.bridges.has(bridge)) return [`${name}: somebody to create bridge ${bridge} (bridge_mappings)`];
     const status = agent.installers.get(bridge)?.status();
+    if (status?.follows === true) return [];
     if (status?.connected !== true) return [`${name}: bridge ${bridge} to connect`];
     const isConfirmed = status.passCount > 0 && status.generationConfirmed === status.generationWanted;
     return isConfirmed ? [] : [`${name}: bridge ${bridge} to confirm generation ${status.generationWanted}`];

@@ -21,11 +21,9 @@ export function toTransaction(writes: readonly HostWrite[], view: SwitchView): T
       case 'deletePort':
         deletePort(transaction, write, view);
         break;
-      case 'setController': {
-        const controller = transaction.insert('Controller', { target: write.target, ...CONTROLLER_COLUMNS });
-        transaction.update('Bridge', bridgeUuid(write.bridge, view, created), { controller: [controller] });
+      case 'setControllers':
+        setControllers(transaction, write, bridgeUuid(write.bridge, view, created));
         break;
-      }
       case 'setColumns':
         transaction.update(write.table, write.uuid as Uuid, write.columns);
         break;
@@ -78,6 +76,17 @@ function deletePort(transaction: Transaction<OpenVswitch>, write: Write<'deleteP
   transaction.mutate('Bridge', bridge.bridge._uuid, 'ports', 'delete', [port._uuid]);
 }
 
+/** By rows rather than as a whole: another controller may be adding itself at this moment. */
+function setControllers(
+  transaction: Transaction<OpenVswitch>,
+  { added, removed }: Write<'setControllers'>,
+  bridge: Uuid | NamedUuid,
+): void {
+  if (removed.length > 0) transaction.mutate('Bridge', bridge, 'controller', 'delete', removed as readonly Uuid[]);
+  const rows = added.map((target) => transaction.insert('Controller', { target, ...CONTROLLER_COLUMNS }));
+  if (rows.length > 0) transaction.mutate('Bridge', bridge, 'controller', 'insert', rows);
+}
+
 /** `insert` leaves a key that is there as it is, so the old pair goes first. */
 function setKeys(transaction: Transaction<OpenVswitch>, write: Write<'setKeys'>): void {
   const { table, column, entries } = write;
@@ -108,8 +117,8 @@ export function describeWrite(write: HostWrite): string {
       return `create ${write.type} port ${write.name} on ${write.bridge}`;
     case 'deletePort':
       return `delete port ${write.name} of ${write.bridge}`;
-    case 'setController':
-      return `controller of ${write.bridge} is ${write.target}`;
+    case 'setControllers':
+      return `controller of ${write.bridge} is ${write.targets.join(', ')}`;
     case 'setColumns':
       return `${write.table} ${write.name}: ${Object.entries(write.columns).map(cellText).join(', ')}`;
     case 'setKeys':

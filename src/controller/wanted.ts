@@ -23,6 +23,8 @@ export interface WantedRequest {
   readonly datapathIds: ReadonlyMap<string, string>;
   /** The host's MAC for distributed routing, as text. */
   readonly hostMac?: string;
+  /** Another controller may be there too, which the file need not name. */
+  readonly keepsControllers?: boolean;
 }
 
 export function wantedHost(request: WantedRequest): WantedHost {
@@ -38,16 +40,26 @@ export function wantedHost(request: WantedRequest): WantedHost {
   };
 }
 
-function wantedBridges({ host, datapathIds, hostMac }: WantedRequest): readonly WantedBridge[] {
+/**
+ * What a controller writes that does not program the host, or not yet: what bridges need to call it. The rest is written by the
+ * one that does.
+ */
+export function bridgesAlone({ bridges, integrationBridge }: WantedHost): WantedHost {
+  const plain = bridges.map(({ hostMac: _hostMac, ...bridge }) => bridge);
+  return { bridges: plain, patches: [], tunnels: [], integrationBridge, tags: new Map() };
+}
+
+function wantedBridges({ host, datapathIds, hostMac, keepsControllers }: WantedRequest): readonly WantedBridge[] {
   const create = { datapathType: host.datapathType };
   // Whom heddle dials, it does not ask to call.
-  const controller = host.mgmtDir === undefined ? host.controller : undefined;
+  const controllers = host.mgmtDir === undefined ? host.controllers : [];
   const bridge = (name: string, isOurs: boolean): WantedBridge => {
     const datapathId = datapathIds.get(name);
     return {
       name,
       ...(isOurs && { create }),
-      ...(controller !== undefined && { controller }),
+      controllers,
+      ...(keepsControllers && { keepsControllers }),
       ...(datapathId !== undefined && { datapathId }),
       ...(hostMac !== undefined && name === host.bridges.integration && { hostMac }),
     };

@@ -28,7 +28,7 @@ export interface BridgeElectionOptions {
   readonly identity: string;
   /** The bridge is ours: `BridgeInstaller.attach`. */
   readonly onMaster: (connection: SwitchConnection) => void;
-  /** It is ours no more: `BridgeInstaller.detach`. */
+  /** It is another's, from the beginning or by now: `BridgeInstaller.detach`. */
   readonly onFollower: (connection: SwitchConnection) => void;
   readonly logger: Logger;
   /** Whole seconds; default LIMITS.leaseMs. */
@@ -117,8 +117,8 @@ export class BridgeElection {
     const wasMaster = this.#role === 'master';
     this.#turn('follower');
     this.#awaitEnd();
-    if (wasMaster) this.#options.onFollower(this.#connection);
-    else await this.#connection.requestRole('slave', await this.#highestGeneration());
+    this.#options.onFollower(this.#connection);
+    if (!wasMaster) await this.#connection.requestRole('slave', await this.#highestGeneration());
   }
 
   async #highestGeneration(): Promise<bigint> {

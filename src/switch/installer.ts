@@ -53,6 +53,8 @@ export class BridgeInstaller {
   readonly #encoder = new OperationEncoder();
   readonly #refused: RefusedFlows;
   readonly #sender: Sender;
+  /** Another controller programs the bridge, as far as we know (controller/elections.ts). */
+  follows = false;
   readonly #pending = new PendingChanges();
   readonly #watch = new DriftWatch(() => this.#run());
   #reconcileDue: ReconcileReason | undefined;
@@ -167,6 +169,7 @@ export class BridgeInstaller {
       host: this.host,
       bridge: this.bridge,
       connected: connection !== undefined,
+      follows: this.follows,
       epoch: connection?.epoch,
       dpid: connection?.dpid,
       peer: connection?.peer,

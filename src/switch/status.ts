@@ -16,6 +16,8 @@ export interface BridgeStatus {
   readonly host: string;
   readonly bridge: string;
   readonly connected: boolean;
+  /** Another controller programs the bridge, and this one waits to take over: it counts as not connected. */
+  readonly follows: boolean;
   readonly epoch: number | undefined;
   readonly dpid: bigint | undefined;
   readonly peer: string | undefined;

@@ -111,7 +111,7 @@ export function buildSettings(site: Site): Settings {
 
 export function buildHost(site: Site, { draft, path, label }: Item<HostDraft>): Host {
   const { local_ip: localIp, dvr_mac: dvrMac, mgmt_dir: mgmtDir } = draft;
-  const controller = draft.controller === undefined ? DEFAULT_CONTROLLER : draft.controller;
+  const controllers = draft.controller === undefined ? [DEFAULT_CONTROLLER] : (draft.controller ?? []);
   const bridges = present(draft.bridges, label);
   const mappings = Object.entries(draft.bridge_mappings ?? {}).sort(([left], [right]) => compareText(left, right));
   return {
@@ -121,7 +121,7 @@ export function buildHost(site: Site, { draft, path, label }: Item<HostDraft>): 
     ...(dvrMac !== undefined && { dvrMac }),
     agentMode: present(draft.agent_mode, label),
     gatewayPriority: present(draft.gateway_priority, label),
-    ...(controller !== null && { controller }),
+    controllers: [...new Set(controllers.map((controller) => present(controller, label)))],
     ...(mgmtDir !== undefined && { mgmtDir }),
     bridges: { integration: present(bridges.integration, label), tunnel: present(bridges.tunnel, label) },
     datapathType: present(draft.datapath_type, label),

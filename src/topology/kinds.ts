@@ -237,6 +237,19 @@ export function listOf<T>(item: Kind<T>, says: string): Kind<readonly (T | undef
   return { says, schema: z.array(lenient(item.schema), isNot(says)) };
 }
 
+/** One value stands for a list of one. */
+export function oneOrMore<T>(item: Kind<T>): Kind<readonly (T | undefined)[]> {
+  const says = `${item.says}, or a list of them`;
+  const list = z.array(lenient(item.schema)).min(1, { error: `an empty list is not ${says}` });
+  const schema = z.unknown().transform((value, context): readonly (T | undefined)[] => {
+    const read = Array.isArray(value) ? list.safeParse(value) : item.schema.safeParse(value);
+    if (read.success) return Array.isArray(read.data) ? read.data : [read.data as T];
+    for (const { message } of read.error.issues) context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
+  return { says, schema };
+}
+
 /** A mapping with keys of the user's choice. */
 export function recordOf<T>(value: Kind<T>, says: string): Kind<Readonly<Record<string, T | undefined>>> {
   return { says, schema: z.record(z.string(), lenient(value.schema), isNot(says)) };

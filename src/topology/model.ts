@@ -54,8 +54,8 @@ export interface Host {
   readonly agentMode: 'dvr' | 'dvr_snat' | 'legacy';
   /** Of the live `dvr_snat` hosts the one with the highest serves. */
   readonly gatewayPriority: number;
-  /** What Bridge.controller shall be: `tcp:IP:PORT` or `ssl:IP:PORT`. Absent: leave that column alone. */
-  readonly controller?: string;
+  /** What Bridge.controller shall be, each once: `tcp:IP:PORT` or `ssl:IP:PORT`. None: leave that column alone. */
+  readonly controllers: readonly string[];
   /** Directory of `<bridge>.mgmt` sockets to dial. Absent: wait for the bridges to call. */
   readonly mgmtDir?: string;
   readonly bridges: { readonly integration: string; readonly tunnel: string };

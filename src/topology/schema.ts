@@ -17,6 +17,7 @@ import {
   mapping,
   nameKind,
   oneOf,
+  oneOrMore,
   optional,
   optionalOrNone,
   prefix,
@@ -82,8 +83,8 @@ export const host = mapping('a mapping that describes a host', {
     'Of the live dvr_snat hosts the one with the highest serves; for those hosts alone.',
   ),
   controller: optionalOrNone(
-    endpoint,
-    'What heddle writes as the controller of the bridges; null leaves Bridge.controller alone.',
+    oneOrMore(endpoint),
+    'What heddle writes as the controllers of the bridges; null leaves Bridge.controller alone.',
     'tcp:127.0.0.1:6653',
   ),
   mgmt_dir: optional(nameKind('a directory'), 'Dial DIR/BRIDGE.mgmt instead of waiting for the bridge to call.'),

@@ -38,6 +38,7 @@ export function makeHost(name: string, given: Partial<Host> = {}): Host {
     ovsdb: 'unix:/run/openvswitch/db.sock',
     agentMode: 'dvr',
     gatewayPriority: 0,
+    controllers: [],
     bridges: { integration: 'br-int', tunnel: 'br-tun' },
     datapathType: 'system',
     bridgeMappings: new Map(),

@@ -53,6 +53,8 @@ const port: fc.Arbitrary<ModelPort> = fc.record(
   },
   { requiredKeys: ['name'] },
 );
+const SECOND = 'tcp:10.0.0.1:6653';
+
 const bridge = (name: string): fc.Arbitrary<ModelBridge> =>
   fc.record(
     {
@@ -63,7 +65,7 @@ const bridge = (name: string): fc.Arbitrary<ModelBridge> =>
         fc.constantFrom('disable-in-band', 'mac-table-size', 'datapath-id', 'hwaddr'),
         fc.constantFrom('true', 'false', '50000'),
       ),
-      controllers: fc.uniqueArray(fc.constantFrom(TARGET, 'tcp:10.0.0.1:6653', 'ptcp:6634'), { maxLength: 2 }),
+      controllers: fc.uniqueArray(fc.constantFrom(TARGET, SECOND, 'ptcp:6634'), { maxLength: 2 }),
     },
     { requiredKeys: ['name'] },
   );
@@ -95,25 +97,26 @@ const tags: fc.Arbitrary<ReadonlyMap<string, WantedTag>> = fc
   )
   .map((entries) => new Map(Object.entries(entries)));
 
-const ownBridge = (name: string, controller: string | undefined): WantedBridge => ({
+const ownBridge = (name: string, ...controllers: readonly string[]): WantedBridge => ({
   name,
   create: { datapathType: 'system' },
-  ...(controller !== undefined && { controller }),
+  controllers,
 });
 
 const wanteds: fc.Arbitrary<WantedHost> = fc
   .record({
-    controller: fc.option(fc.constant(TARGET), { nil: undefined }),
+    controllers: fc.subarray([TARGET, SECOND]),
+    keepsControllers: fc.boolean(),
     tags,
     tunnels: fc.subarray(['vxlan-ac1c000b', 'vxlan-ac1c000c', 'gre-ac1c000b']),
     isOpen: fc.boolean(),
     datapathId: fc.option(fc.constant('0001aabbccddeeff'), { nil: undefined }),
   })
-  .map(({ controller, tags: wantedTags, tunnels, isOpen, datapathId }) => ({
+  .map(({ controllers, keepsControllers, tags: wantedTags, tunnels, isOpen, datapathId }) => ({
     bridges: [
-      { ...ownBridge('br-int', controller), ...(datapathId !== undefined && { datapathId }) },
-      ownBridge('br-tun', controller),
-      { name: PHYSICAL },
+      { ...ownBridge('br-int', ...controllers), ...(datapathId !== undefined && { datapathId }), keepsControllers },
+      ownBridge('br-tun', ...controllers),
+      { name: PHYSICAL, controllers: [] },
     ],
     patches: [
       { bridge: 'br-int', name: 'patch-tun', peer: 'patch-int', isOpen: true },
@@ -161,15 +164,20 @@ describe('any host', () => {
         fc.pre(!collides(bridges, wanted));
         const host = new ModelHost(bridges);
         settle(host, wanted);
-        for (const { name, controller } of wanted.bridges) {
+        for (const { name, controllers, keepsControllers = false } of wanted.bridges) {
+          const others = bridges
+            .find((one) => one.name === name)
+            ?.controllers?.filter((target) => !controllers.includes(target));
           const shown = host.view.bridges.get(name);
           if (shown === undefined) continue;
           expect(shown.bridge.fail_mode).toBe('secure');
           expect(shown.bridge.other_config.get('disable-in-band')).toBe('true');
           expect(['', 'OpenFlow13']).toContain(shown.bridge.protocols.find((one) => one === 'OpenFlow13') ?? '');
-          if (controller !== undefined) {
-            expect(shown.controllers).toMatchObject([{ target: controller, connection_mode: 'out-of-band' }]);
-          }
+          if (controllers.length === 0) continue;
+          const targets = [...controllers, ...(keepsControllers ? (others ?? []) : [])];
+          expect(shown.controllers.map(({ target }) => target).sort()).toEqual(targets.sort());
+          for (const { target, connection_mode: mode } of shown.controllers)
+            if (controllers.includes(target)) expect(mode).toBe('out-of-band');
         }
         expect(host.view.bridges.has(PHYSICAL)).toBe(bridges.some(({ name }) => name === PHYSICAL));
       }),

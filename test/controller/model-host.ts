@@ -83,10 +83,12 @@ export class ModelHost {
         this.#tables.Port.delete(port._uuid);
         return;
       }
-      case 'setController': {
+      case 'setControllers': {
         const bridge = this.#find('Bridge', write.bridge);
-        for (const uuid of bridge.controller as Uuid[]) this.#tables.Controller.delete(uuid);
-        bridge.controller = [this.#insert('Controller', { target: write.target, ...CONTROLLER_COLUMNS })];
+        for (const uuid of write.removed) this.#tables.Controller.delete(uuid as Uuid);
+        const left = (bridge.controller as Uuid[]).filter((uuid) => !write.removed.includes(uuid));
+        const added = write.added.map((target) => this.#insert('Controller', { target, ...CONTROLLER_COLUMNS }));
+        bridge.controller = [...left, ...added];
         return;
       }
       case 'setColumns':

@@ -1,6 +1,8 @@
-/** Two whole controllers of one host (`heddle run --elect`), dialling its bridges: one programs them, the other takes over. */
+/** Two whole controllers of one host (`heddle run --elect`): one programs its bridges, the other follows and takes over. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { HeddleProcess } from '../../scripts/support/heddle-process.ts';
 import { BLUE, ControlledSite, freePort } from '../support/controlled-site.ts';
 
 let site: ControlledSite;
@@ -14,7 +16,6 @@ test('a second controller writes no flow until the first goes, and none then', a
   await site.plug('node1', 'blue1');
   await site.untilColumn('node1', 'Port', 'blue1', 'other_config:tag', '"1"');
   await site.inStep();
-  const ages = await site.flowAges('node1', 'br-int');
 
   const second = await site.startController({
     identity: 'second',
@@ -25,14 +26,69 @@ test('a second controller writes no flow until the first goes, and none then', a
   expect([...second.agents.values()].flatMap(({ installers }) => [...installers.values()])).toHaveLength(2);
   expect(site.status().hosts[0]?.bridges.map(({ connected }) => connected)).toEqual([false, false]);
 
+  const closedMs = performance.now();
   await first.close();
-  await site.converged();
-  const bridges = site.status().hosts[0]?.bridges ?? [];
-  expect(bridges.map(({ flowMods }) => flowMods)).toEqual([NONE, NONE]);
-  const agesNow = await site.flowAges('node1', 'br-int');
-  // The lease is the other's now; every other flow is as old as before, or older.
-  expect(agesNow.filter((age) => age < Math.min(...ages))).toHaveLength(1);
+  await site.until('it takes over', () => bridges().every(({ connected, follows }) => connected && !follows));
+  await site.inStep();
+  expect(bridges().map(({ flowMods }) => flowMods)).toEqual([NONE, NONE]);
+  expect(await renewedSince(closedMs), 'the lease').toHaveLength(1);
 });
+
+test('bridges that call both: the second writes nothing, and takes over unchanged when the first is killed', async () => {
+  site = await ControlledSite.prepare(BLUE);
+  const file = join(site.directory, 'site.json');
+  writeFileSync(file, site.text());
+  const directory = join(site.directory, 'first');
+  const first = HeddleProcess.start({ file, listen: site.listen, directory, args: ['--elect'] });
+  try {
+    await first.converged();
+    await site.plug('node1', 'blue1');
+    await site.untilColumn('node1', 'Port', 'blue1', 'other_config:tag', '"1"');
+
+    // Its file names itself alone: it adds itself, and the first lets it be.
+    const listen = `tcp:127.0.0.1:${await freePort()}`;
+    site.hostEntries = { node1: { controller: listen } };
+    const second = await site.startController({
+      identity: 'second',
+      listen: [listen],
+      stateDirectory: `${directory}-2`,
+    });
+    await site.until('it follows', () => bridges().every(({ follows }) => follows) && bridges().length === 2);
+    await site.converged();
+    const agent = second.agents.get('node1');
+    const writes = agent?.counts.transactions;
+    const targets = await site.host().vsctl('get-controller', 'br-int');
+    expect(targets.trim().split('\n').sort()).toEqual([site.listen, listen].sort());
+
+    // What comes now is the first one's to write.
+    await site.plug('node1', 'blue2');
+    await site.untilColumn('node1', 'Port', 'blue2', 'other_config:tag', '"1"');
+    await first.converged();
+    const before = await site.installedFlows();
+    expect(agent?.counts.transactions).toBe(writes);
+
+    const killedMs = performance.now();
+    await first.stop('SIGKILL');
+    await site.until('it takes over', () => bridges().every(({ connected, follows }) => connected && !follows), 20_000);
+    const ms = Math.round(performance.now() - killedMs);
+    await site.inStep();
+    expect(bridges().map(({ flowMods }) => flowMods)).toEqual([NONE, NONE]);
+    expect(agent?.counts.transactions).toBe(writes);
+    expect(await site.installedFlows()).toEqual(before);
+    expect(await renewedSince(killedMs), 'the lease').toHaveLength(1);
+    process.stdout.write(`both bridges taken over ${ms} ms after their master was killed\n`);
+  } finally {
+    await first.stop('SIGKILL');
+  }
+});
+
+/** Ages of the flows of br-int that are younger than a moment of `performance.now()`. */
+async function renewedSince(momentMs: number): Promise<readonly number[]> {
+  const sinceS = (performance.now() - momentMs) / 1_000;
+  return (await site.flowAges('node1', 'br-int')).filter((age) => age < sinceS);
+}
+
+const bridges = () => site.status().hosts.flatMap((host) => host.bridges);
 
 const NONE = { add: 0, modify: 0, delete: 0 };
 

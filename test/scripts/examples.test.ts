@@ -26,7 +26,7 @@ describe('docs/examples', () => {
     for (const [index, host] of hosts.entries()) {
       const { managementIp, localIp } = hostAddresses(index);
       expect(host.ovsdb).toBe(`tcp:${managementIp}:6640`);
-      expect(host.controller).toBe(`tcp:${CONTROLLER_IP}:6653`);
+      expect(host.controllers).toEqual([`tcp:${CONTROLLER_IP}:6653`]);
       expect(host.localIp === undefined ? undefined : ipToText(host.localIp)).toBe(localIp);
       expect(host.datapathType).toBe('netdev');
     }

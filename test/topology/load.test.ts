@@ -61,7 +61,7 @@ routers: [{ id: r }]
       ovsdb: 'unix:/run/openvswitch/db.sock',
       agentMode: 'dvr',
       gatewayPriority: 0,
-      controller: 'tcp:127.0.0.1:6653',
+      controllers: ['tcp:127.0.0.1:6653'],
       bridges: { integration: 'br-int', tunnel: 'br-tun' },
       datapathType: 'system',
       bridgeMappings: new Map(),
@@ -70,7 +70,11 @@ routers: [{ id: r }]
     expect(load('hosts: [{ name: a, controller: null, mgmt_dir: /run/a }]').topology.hosts.get('a')).toMatchObject({
       mgmtDir: '/run/a',
     });
-    expect(load('hosts: [{ name: a, controller: null }]').topology.hosts.get('a')).not.toHaveProperty('controller');
+    expect(load('hosts: [{ name: a, controller: null }]').topology.hosts.get('a')?.controllers).toEqual([]);
+    const two = ['tcp:192.0.2.1:6653', 'tcp:192.0.2.2:6653'];
+    expect(load(`hosts: [{ name: a, controller: [${two}, ${two[0]}] }]`).topology.hosts.get('a')?.controllers).toEqual(
+      two,
+    );
   });
 
   test('networks', () => {

@@ -50,7 +50,7 @@ async function buildLab(topology: Topology, isKept: boolean): Promise<{ lab: Lab
     managementIp: addressIn(host.ovsdb),
     localIp: host.localIp === undefined ? '' : ipToText(host.localIp),
   });
-  const listen = hosts[0]?.controller ?? '';
+  const listen = hosts[0]?.controllers[0] ?? '';
   const segments = new Map(hosts.flatMap((host) => [...host.bridgeMappings]));
   const lab = await Lab.up({
     hosts: hosts.map((host) => host.name),

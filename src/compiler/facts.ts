@@ -27,7 +27,7 @@ export abstract class Readable {
     return true;
   }
 
-  /** What nobody reads and has no value is forgotten. */
+  /** What nobody reads is forgotten. */
   removeReader(reader: Reader): void {
     const readers = this.#readers;
     if (readers === reader) this.#readers = undefined;
@@ -44,33 +44,37 @@ export abstract class Readable {
   }
 }
 
-/** One fact. */
+/** One fact, while somebody reads it. */
 export class Fact<T> extends Readable {
-  value: T | undefined;
   readonly #key: string;
-  readonly #home: Map<string, Fact<T>>;
+  readonly #home: Facts<T>;
 
-  constructor(key: string, home: Map<string, Fact<T>>) {
+  /** For Facts. */
+  constructor(key: string, home: Facts<T>) {
     super();
     this.#key = key;
     this.#home = home;
   }
 
-  /** Change the value, and tell who read it. */
-  set(value: T | undefined): void {
-    this.value = value;
+  get value(): T | undefined {
+    return this.#home.get(this.#key);
+  }
+
+  /** For Facts: the value is another. */
+  changed(): void {
     this.invalidateReaders();
     this.forgetIfIdle();
   }
 
   override forgetIfIdle(): void {
-    if (this.value === undefined && !this.isRead) this.#home.delete(this.#key);
+    if (!this.isRead) this.#home.forget(this.#key);
   }
 }
 
-/** All facts of one kind, by key. */
+/** All facts of one kind, by key. Most of a large site are values that nobody reads one by one. */
 export class Facts<T> {
-  readonly #facts = new Map<string, Fact<T>>();
+  readonly #values = new Map<string, T>();
+  readonly #read = new Map<string, Fact<T>>();
   readonly #isSame: (left: T, right: T) => boolean;
   readonly #changed: ((key: string) => void) | undefined;
 
@@ -82,29 +86,35 @@ export class Facts<T> {
 
   /** The fact under a key, whether or not it has a value. Read it at once: what nobody reads may be forgotten. */
   at(key: string): Fact<T> {
-    let fact = this.#facts.get(key);
+    let fact = this.#read.get(key);
     if (fact === undefined) {
-      fact = new Fact(key, this.#facts);
-      this.#facts.set(key, fact);
+      fact = new Fact(key, this);
+      this.#read.set(key, fact);
     }
     return fact;
   }
 
   get(key: string): T | undefined {
-    return this.#facts.get(key)?.value;
+    return this.#values.get(key);
   }
 
   set(key: string, value: T | undefined): void {
-    const fact = value === undefined ? this.#facts.get(key) : this.at(key);
-    if (fact === undefined || this.#isUnchanged(fact.value, value)) return;
-    fact.set(value);
+    if (this.#isUnchanged(this.#values.get(key), value)) return;
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
+    this.#read.get(key)?.changed();
     this.#changed?.(key);
   }
 
   /** Make the values exactly these. */
   setAll(values: ReadonlyMap<string, T>): void {
-    for (const key of [...this.#facts.keys()]) if (!values.has(key)) this.set(key, undefined);
+    for (const key of [...this.#values.keys()]) if (!values.has(key)) this.set(key, undefined);
     for (const [key, value] of values) this.set(key, value);
+  }
+
+  /** For facts: nobody reads it any more. */
+  forget(key: string): void {
+    this.#read.delete(key);
   }
 
   #isUnchanged(before: T | undefined, after: T | undefined): boolean {

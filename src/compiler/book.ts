@@ -12,6 +12,7 @@ import { type ClaimKind, ClaimTable } from './claims.ts';
 import type { FlowList } from './flow-list.ts';
 import { type FlowIdentity, type FlowNumbers, FlowTable } from './flow-table.ts';
 import { Shared } from './shared.ts';
+import type { Rendered } from './templates.ts';
 
 export { flowKey } from '../flow/match.ts';
 export type { DesiredFlow, DesiredGroup, DesiredMeter, Origin } from '../pipeline/origin.ts';
@@ -135,7 +136,7 @@ export class BridgeLedger implements BridgeBook {
   }
 
   /** An owner wants these flows. Gives what to release them by, all together. */
-  claimAll(desired: readonly DesiredFlow[]): number {
+  claimAll(desired: Rendered): number {
     return this.#flows.claimAll(desired);
   }
 

@@ -108,12 +108,16 @@ export class Compiler {
 
   /** Render what the changes since the last pass touch. */
   pass(): PassResult {
-    return this.#engine.pass();
+    const result = this.#engine.pass();
+    this.#world.endPass();
+    return result;
   }
 
   /** Likewise in steps: Engine.passSteps. */
-  passSteps(handOver: (change: BridgeChange) => void): Generator<void, Omit<PassResult, 'changes'>> {
-    return this.#engine.passSteps(handOver);
+  *passSteps(handOver: (change: BridgeChange) => void): Generator<void, Omit<PassResult, 'changes'>> {
+    const result = yield* this.#engine.passSteps(handOver);
+    this.#world.endPass();
+    return result;
   }
 
   /** Have the next pass render everything. The result is the same; that is what tests and operators use it for. */

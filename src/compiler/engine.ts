@@ -15,6 +15,7 @@ import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from 
 import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
 import { Rows, type Stale } from './rows.ts';
 import { Shared } from './shared.ts';
+import type { Rendered } from './templates.ts';
 
 /** Flows of one bridge, and the groups and meters that they name. */
 export interface Placement {
@@ -41,7 +42,7 @@ export interface View {
    * Flows of this owner's for each element, now and later: for what comes in thousands. An element that joins, leaves or is
    * touched renders nothing but its own; what `flowsOf` reads through this view makes the whole owner stale.
    */
-  rows(collection: Collection, place: Place, flowsOf: (element: string) => readonly DesiredFlow[]): void;
+  rows(collection: Collection, place: Place, flowsOf: (element: string) => Rendered): void;
 }
 
 /** A bridge. */
@@ -233,7 +234,7 @@ class Owner implements Reader, Stale, View {
     this.#followings.push(new Following(this, collection, ownerOf));
   }
 
-  rows(collection: Collection, { host, bridge }: Place, flowsOf: (element: string) => readonly DesiredFlow[]): void {
+  rows(collection: Collection, { host, bridge }: Place, flowsOf: (element: string) => Rendered): void {
     const ledger = this.#engine.ledger(host, bridge);
     this.#rows ??= [];
     this.#rows.push(new Rows({ collection, ledger, flowsOf, markStale: (rows) => this.#engine.markStale(rows) }));

@@ -18,7 +18,7 @@ import {
 } from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Shared } from './shared.ts';
-import { TemplatedFlow, type TemplateRow } from './templates.ts';
+import { type RowNumbers, TemplatedFlow, type TemplateRow } from './templates.ts';
 
 /** No flow. */
 export const NO_FLOW = -1;
@@ -69,17 +69,24 @@ export class FlowSlab {
   /** Keep a flow; it is not found by its identity yet. Gives its id. */
   add(desired: DesiredFlow): number {
     const id = this.#freeIds.pop() ?? this.#newId();
-    if (desired instanceof TemplatedFlow) this.#addRecord(id, desired);
+    if (desired instanceof TemplatedFlow) this.#addRecord(id, desired.row, desired);
     else this.#addValue(id, desired);
     return id;
   }
 
-  #addRecord(id: number, { row, values, object, cookieLow }: TemplatedFlow): void {
+  /** Likewise, a flow that never was a value. */
+  addRow(row: TemplateRow, numbers: RowNumbers): number {
+    const id = this.#freeIds.pop() ?? this.#newId();
+    this.#addRecord(id, row, numbers);
+    return id;
+  }
+
+  #addRecord(id: number, row: TemplateRow, numbers: RowNumbers): void {
     const { template } = row;
     const offset = this.#reserve(template.recordSize);
-    template.putRecord(this.#bytes, offset, cookieLow, values);
+    template.putRecord(this.#bytes, offset, numbers.cookieLow, numbers.values);
     this.#rows[id] = this.#shared.rows.idOf(row);
-    this.#names[id] = this.#shared.names.hold(object);
+    this.#names[id] = numbers.holdName(this.#shared.names);
     this.#offsets[id] = offset;
     this.#hashes[id] = hashOf(template.fill(this.#records, offset));
   }

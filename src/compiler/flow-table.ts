@@ -16,6 +16,7 @@ import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from '.
 import { FlowList } from './flow-list.ts';
 import { FlowSlab, NO_FLOW } from './flow-slab.ts';
 import type { Shared } from './shared.ts';
+import { type Rendered, RenderedRows } from './templates.ts';
 
 /** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
 export type FlowIdentity = Pick<Flow, 'table' | 'priority' | 'match'>;
@@ -153,12 +154,12 @@ export class FlowTable implements FlowNumbers {
   }
 
   /** An owner wants these flows. Gives what to release them by: the last one's id, from which a chain leads to the others. */
-  claimAll(desired: readonly DesiredFlow[]): number {
+  claimAll(desired: Rendered): number {
     let last = NO_FLOW;
-    for (const one of desired) {
-      const id = this.#claim(one);
-      this.#slab.chain(id, last);
-      last = id;
+    if (desired instanceof RenderedRows) {
+      for (const row of desired.rows) last = this.#claim(this.#slab.addRow(row, desired), last);
+    } else {
+      for (const one of desired) last = this.#claim(this.#slab.add(one), last);
     }
     return last;
   }
@@ -186,9 +187,10 @@ export class FlowTable implements FlowNumbers {
     return (this.#stateOf(id) & STOOD) !== 0;
   }
 
-  #claim(desired: DesiredFlow): number {
+  /** Claim a flow of the slab, to be released before others. Gives its id. */
+  #claim(id: number, others: number): number {
     this.#isTouched = true;
-    const id = this.#slab.add(desired);
+    this.#slab.chain(id, others);
     if (id >= this.#states.length) this.#growStates(id);
     this.#states[id] = 0;
     const standing = this.#slab.findLike(id);

@@ -12,9 +12,10 @@ import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import { GatewayOwners } from './gateway-owners.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
+import type { MakePart, PortParts } from './port-parts.ts';
 import { RouterOwners } from './router-owners.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
-import { ALL, type World } from './world.ts';
+import { ALL, portObject, type World } from './world.ts';
 
 /** Ports of a router that every host has: no host is the place of their MAC. */
 const EVERYWHERE = 'network:router_interface_distributed';
@@ -29,9 +30,23 @@ class SiteOwners {
   readonly #world: World;
   readonly #routers: RouterOwners;
   readonly #gateways: GatewayOwners;
+  /** Of ports with a place, as rows of br-tun have them. */
+  readonly #localPorts: PortParts;
+  readonly #askedPorts: PortParts;
+  readonly #unaskedPorts: PortParts;
 
   constructor(world: World) {
     this.#world = world;
+    const { templates } = world;
+    const partsOf = (make: MakePart): PortParts =>
+      world.partsOfPorts((port) => (port.adminStateUp && port.deviceOwner !== EVERYWHERE ? make(port) : undefined));
+    this.#localPorts = partsOf((port) =>
+      templates.part(tun.arpForLocal, { object: portObject(port.id), ipv4Addresses: ipv4AddressesOf(port) }),
+    );
+    const remote = (port: Port, ipv4Addresses: readonly number[]) =>
+      templates.part(tun.remotePort, { object: portObject(port.id), macAddress: port.macAddress, ipv4Addresses });
+    this.#askedPorts = partsOf((port) => remote(port, ipv4AddressesOf(port)));
+    this.#unaskedPorts = partsOf((port) => remote(port, []));
     this.#routers = new RouterOwners(world);
     this.#gateways = new GatewayOwners(world);
   }
@@ -195,25 +210,27 @@ class SiteOwners {
     const { networkType: type, segmentationId } = network;
     if (!isTunnelled(type)) return NOTHING;
     const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
-    const ofports = remembered((host) => view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host)))));
+    const here = profile.templates.part(tun.arpForLocal, { localVlan });
+    const { templates, features } = profile;
+    const behind = remembered((host) => {
+      const ofport = view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host))));
+      return ofport === undefined ? undefined : templates.part(tun.remotePort, { localVlan, segmentationId, ofport });
+    });
     // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
     const isAsked =
       network.external || view.read(this.#world.site.presentNetworks.at(pairKey(name, networkId))) === true;
     view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId) => {
       const location = this.#world.site.locations.get(portId);
-      const port = this.#world.ports.get(portId);
-      if (port === undefined || !port.adminStateUp || port.deviceOwner === EVERYWHERE) return NO_FLOWS;
       if (location === undefined) return NO_FLOWS;
-      const object = this.#world.portObject(portId);
-      const { macAddress } = port;
-      const ipv4Addresses = isAsked ? ipv4AddressesOf(port) : NO_ADDRESSES;
       if (location === name) {
-        return isReady ? flows(profile, { object, localVlan, ipv4Addresses }, tun.arpForLocal) : NO_FLOWS;
+        const own = isReady ? this.#localPorts.of(portId, this.#world.ports) : undefined;
+        return own === undefined ? NO_FLOWS : templates.renderParts(tun.arpForLocal, own, here, features);
       }
-      const ofport = ofports(location);
-      if (ofport === undefined) return NO_FLOWS;
-      const entity = { object, localVlan, segmentationId, macAddress, ipv4Addresses, ofport };
-      return flows(profile, entity, tun.remotePort);
+      const end = behind(location);
+      const other = (isAsked ? this.#askedPorts : this.#unaskedPorts).of(portId, this.#world.ports);
+      return other === undefined || end === undefined
+        ? NO_FLOWS
+        : templates.renderParts(tun.remotePort, other, end, features);
     });
     return NOTHING;
   });
@@ -227,7 +244,7 @@ class SiteOwners {
     const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
     if (profile === undefined || ofport === undefined) return NOTHING;
     const port = view.read(this.#world.ports.at(portId));
-    const object = this.#world.portObject(portId);
+    const object = portObject(portId);
     const dead = port?.adminStateUp === true ? [] : flows(profile, { object, ofport }, int.deadPort);
     const guarded =
       port === undefined || !isGuarded(port)
@@ -248,8 +265,6 @@ class SiteOwners {
     return NOTHING;
   });
 }
-
-const NO_ADDRESSES: readonly number[] = [];
 
 /** The ones that ARP can ask for. */
 function ipv4AddressesOf({ fixedIps }: Port): readonly number[] {

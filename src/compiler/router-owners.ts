@@ -13,9 +13,10 @@ import type { Network, Port } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
+import type { PortParts } from './port-parts.ts';
 import type { Gateway, PluggedPort, RoutedInterface, RoutedRouter } from './routing.ts';
 import { isServiceable, isTunnelled, tunnelKey } from './site.ts';
-import type { HostProfile, World } from './world.ts';
+import { type HostProfile, portObject, type World } from './world.ts';
 
 /** A network as a host has it. */
 interface LocalNetwork {
@@ -40,9 +41,15 @@ interface LocalReceiver {
 
 export class RouterOwners {
   readonly #world: World;
+  readonly #neighbours: PortParts;
 
   constructor(world: World) {
     this.#world = world;
+    this.#neighbours = world.partsOfPorts(({ id, adminStateUp, deviceOwner, macAddress, fixedIps }) => {
+      if (!adminStateUp || !isServiceable({ deviceOwner })) return undefined;
+      const addresses = fixedIps.map(({ ipAddress }) => ipAddress);
+      return world.templates.part(routerRoute.neighbour, { object: portObject(id), macAddress, addresses });
+    });
   }
 
   /** All routing of a host. */
@@ -123,20 +130,12 @@ export class RouterOwners {
     const there = this.#localNetwork(view, name, networkId);
     if (there === undefined) return NOTHING;
     const { profile, localVlan, network } = there;
-    const isOutside = network.external;
+    const { templates, features } = profile;
+    const here = templates.part(routerRoute.neighbour, { localVlan, isOutside: network.external });
     const place = { host: name, bridge: profile.integrationBridge };
     view.rows(this.#world.site.portsOf.at(networkId), place, (portId) => {
-      const port = this.#world.ports.get(portId);
-      if (port === undefined || !port.adminStateUp || !isServiceable(port)) return NO_FLOWS;
-      const addresses = port.fixedIps.map(({ ipAddress }) => ipAddress);
-      const entity = {
-        object: this.#world.portObject(portId),
-        localVlan,
-        macAddress: port.macAddress,
-        addresses,
-        isOutside,
-      };
-      return flows(profile, entity, routerRoute.neighbour);
+      const port = this.#neighbours.of(portId, this.#world.ports);
+      return port === undefined ? NO_FLOWS : templates.renderParts(routerRoute.neighbour, port, here, features);
     });
     return NOTHING;
   });
@@ -148,7 +147,7 @@ export class RouterOwners {
     if (there === undefined || found === undefined) return NOTHING;
     const { profile, localVlan } = there;
     const { macAddress, portId } = found;
-    const object = this.#world.portObject(portId);
+    const object = portObject(portId);
     const entity = { object, localVlan, macAddress, addresses: [ipFromText(ipText)] };
     const row = onInt(name, profile, flows(profile, entity, routerRoute.resolvedNeighbour));
     const port = view.read(this.#world.ports.at(portId));
@@ -172,7 +171,7 @@ export class RouterOwners {
     const { profile, localVlan } = there;
     const gateways = this.#gatewaysOf(view, name, port);
     const isRouted = view.read(this.#world.site.routedNetworks.at(pairKey(name, port.networkId))) === true;
-    const receiver = { object: this.#world.portObject(portId), macAddress: port.macAddress, ofport };
+    const receiver = { object: portObject(portId), macAddress: port.macAddress, ofport };
     const entity = { ...receiver, localVlan };
     // Also where its own network has no router: the rows that a tag would meet are those of other networks.
     const desired = flows(profile, entity, routerIn.guestVlan);
@@ -191,7 +190,7 @@ export class RouterOwners {
     const there = this.#localNetwork(view, name, port.networkId);
     if (there === undefined) return NOTHING;
     const gateways = this.#gatewaysOf(view, name, { fixedIps: [{ subnetId: port.subnetId }] });
-    const receiver = { object: this.#world.portObject(portId), macAddress: port.macAddress, ofport };
+    const receiver = { object: portObject(portId), macAddress: port.macAddress, ofport };
     return this.#restored(view, there, receiver, gateways);
   });
 

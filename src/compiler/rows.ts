@@ -3,9 +3,10 @@
  * and go. Serves engine.ts, for what comes in thousands and is not worth an owner each.
  */
 import { STEP_LENGTH } from '../lib/steps.ts';
-import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { BridgeLedger } from './book.ts';
 import type { Collection, Follower } from './facts.ts';
+import { NO_FLOW } from './flow-slab.ts';
+import type { Rendered } from './templates.ts';
 
 /** Something to be looked at in the pass to come. */
 export interface Stale {
@@ -16,7 +17,7 @@ export interface Stale {
 export interface RowsOptions {
   readonly collection: Collection;
   readonly ledger: BridgeLedger;
-  readonly flowsOf: (element: string) => readonly DesiredFlow[];
+  readonly flowsOf: (element: string) => Rendered;
   readonly markStale: (rows: Rows) => void;
 }
 
@@ -92,10 +93,10 @@ export class Rows implements Follower, Stale {
     const { collection, flowsOf, ledger } = this.#options;
     const place = collection.placeOf(element);
     this.#release(place);
-    const flows = flowsOf(element);
-    if (flows.length === 0) return;
+    const claims = ledger.claimAll(flowsOf(element));
+    if (claims === NO_FLOW) return;
     while (place >= this.#claims.length) this.#claims.push(0);
-    this.#claims[place] = ledger.claimAll(flows) + 1;
+    this.#claims[place] = claims + 1;
   }
 
   #release(place: number): void {

@@ -15,8 +15,12 @@ export class SharedNames {
   #last = '';
   #lastId = -1;
 
-  /** Gives the name's number. */
-  hold(name: string): number {
+  /** Gives the name's number. `hint`: the number that it had when it was held before, and may have still. */
+  hold(name: string, hint = -1): number {
+    if (hint >= 0 && this.#names[hint] === name) {
+      this.#holders[hint] = (this.#holders[hint] ?? 0) + 1;
+      return hint;
+    }
     const known = name === this.#last && this.#lastId >= 0 ? this.#lastId : this.#ids.get(name);
     if (known !== undefined) {
       this.#holders[known] = (this.#holders[known] ?? 0) + 1;

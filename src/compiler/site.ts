@@ -50,7 +50,7 @@ export function hasTunnelBridge(host: Host): boolean {
 }
 
 /** A port that a router serves: not one of a router's own. */
-export function isServiceable({ deviceOwner }: Port): boolean {
+export function isServiceable({ deviceOwner }: Pick<Port, 'deviceOwner'>): boolean {
   return !deviceOwner.startsWith('network:router_');
 }
 

@@ -20,6 +20,7 @@ import {
 import type { Features } from '../pipeline/features.ts';
 import type { Entity, Holes, Rule } from '../pipeline/language.ts';
 import type { DesiredFlow, Origin } from '../pipeline/origin.ts';
+import type { SharedNames } from './shared.ts';
 
 /** A rule of whatever entity. */
 type AnyRule = Rule<never>;
@@ -48,10 +49,18 @@ export class TemplateRow {
   }
 }
 
-/** A flow that is kept as its numbers. */
-export class TemplatedFlow implements DesiredFlow {
-  readonly row: TemplateRow;
+/** What a row needs to become a flow. */
+export interface RowNumbers {
   /** Of all variables of the shape; those that the row does not say may be anything. */
+  readonly values: readonly TemplateValue[];
+  readonly cookieLow: number;
+  /** Hold the name of the flow's object. Gives its number. */
+  holdName(names: SharedNames): number;
+}
+
+/** A flow that is kept as its numbers. */
+export class TemplatedFlow implements DesiredFlow, RowNumbers {
+  readonly row: TemplateRow;
   readonly values: readonly TemplateValue[];
   readonly object: string;
   readonly cookieLow: number;
@@ -71,11 +80,73 @@ export class TemplatedFlow implements DesiredFlow {
     return { rule: this.row.shape.rule.ruleName, object: this.object };
   }
 
+  holdName(names: SharedNames): number {
+    return names.hold(this.object);
+  }
+
   /** As bytes: right until another flow of the same row is encoded. */
   encoded(): EncodedFlow {
     return this.row.encode(this.cookieLow, this.values);
   }
 }
+
+/** What parts of entities have in common, but for the numbers that are copied. */
+interface Structure {
+  readonly parts: readonly unknown[];
+  readonly bits: readonly number[];
+}
+
+/** Some properties of many entities of one rule, taken apart once. */
+export class EntityPart {
+  readonly properties: Partial<Entity>;
+  readonly structure: Structure;
+  readonly values: readonly TemplateValue[];
+  readonly cookieLow: number;
+  #nameId = -1;
+
+  /** For Templates.part. */
+  constructor(rule: AnyRule, properties: Partial<Entity>, structure: Structure, values: readonly TemplateValue[]) {
+    const { object } = properties;
+    this.properties = properties;
+    this.structure = structure;
+    this.values = values;
+    this.cookieLow = object === undefined ? 0 : originHash(rule.ruleName, object);
+  }
+
+  holdName(names: SharedNames): number {
+    this.#nameId = names.hold(this.properties.object ?? '', this.#nameId);
+    return this.#nameId;
+  }
+}
+
+/** All rows of one entity, none of them made a value: right until the next entity is rendered. */
+export class RenderedRows implements RowNumbers {
+  rows: readonly TemplateRow[] = [];
+  readonly values: TemplateValue[] = [];
+  #common: EntityPart | undefined;
+
+  get cookieLow(): number {
+    return this.#common?.cookieLow ?? 0;
+  }
+
+  holdName(names: SharedNames): number {
+    invariant(this.#common !== undefined, 'What was rendered has a name.');
+    return this.#common.holdName(names);
+  }
+
+  /** For Templates. */
+  set(rows: readonly TemplateRow[], common: EntityPart, local: EntityPart): this {
+    this.rows = rows;
+    this.#common = common;
+    let next = 0;
+    for (const value of common.values) this.values[next++] = value;
+    for (const value of local.values) this.values[next++] = value;
+    return this;
+  }
+}
+
+/** What an entity becomes. */
+export type Rendered = readonly DesiredFlow[] | RenderedRows;
 
 /** Entities of a rule that differ in nothing but the numbers that it copies, and the rows that it makes of them. */
 class Shape {
@@ -91,6 +162,11 @@ class Shape {
     this.rule = rule;
     this.features = features;
     this.structure = [...structure];
+  }
+
+  /** The rows, once they are recorded. */
+  get recorded(): readonly TemplateRow[] | undefined {
+    return this.#rows;
   }
 
   /**
@@ -140,6 +216,9 @@ export class Templates {
   #lastRule: AnyRule | undefined;
   #lastFeatures: Features | undefined;
   #lastKnown: Shape[] = [];
+  readonly #structures = new Map<AnyRule, Structure[]>();
+  readonly #rendered = new RenderedRows();
+  readonly #lastParts: { known?: Shape[]; common?: Structure; local?: Structure; shape?: Shape | undefined } = {};
 
   /** What the rule makes of the entity, as flows that are kept as numbers where that can be. */
   render<E extends Entity>(rule: Rule<E>, entity: E, features: Features): readonly DesiredFlow[] {
@@ -155,6 +234,44 @@ export class Templates {
     const flows: DesiredFlow[] = [];
     for (const row of rows) flows.push(new TemplatedFlow(row, values, object, cookieLow));
     return flows;
+  }
+
+  /** For renderParts: some properties of entities of a rule, which it is told again and again. */
+  part<E extends Entity>(rule: Rule<E>, properties: Partial<E>): EntityPart {
+    const { structure, values, bits } = this.#parts;
+    takeApart(properties, rule.holes ?? {}, this.#parts);
+    return new EntityPart(rule, properties, this.#structureOf(rule, structure, bits), values.slice());
+  }
+
+  /** Likewise, of an entity in two parts: what is the same on every host, its name among it, and what is not. */
+  renderParts<E extends Entity>(rule: Rule<E>, common: EntityPart, local: EntityPart, features: Features): Rendered {
+    const shape = this.#shapeOfParts(rule, common.structure, local.structure, features);
+    const recorded = shape?.recorded;
+    if (recorded !== undefined) return this.#rendered.set(recorded, common, local);
+    const entity = { ...common.properties, ...local.properties } as E;
+    const rows = shape?.use(entity, [...common.structure.bits, ...local.structure.bits]);
+    return rows === undefined ? rule(entity, features) : this.#rendered.set(rows, common, local);
+  }
+
+  #structureOf(rule: AnyRule, parts: readonly unknown[], bits: readonly number[]): Structure {
+    let known = this.#structures.get(rule);
+    if (known === undefined) {
+      known = [];
+      this.#structures.set(rule, known);
+    }
+    for (const structure of known) if (sameStructure(structure.parts, parts)) return structure;
+    const structure = { parts: [...parts], bits: [...bits] };
+    if (known.length < LIMITS.shapesPerRule) known.push(structure);
+    return structure;
+  }
+
+  #shapeOfParts(rule: AnyRule, common: Structure, local: Structure, features: Features): Shape | undefined {
+    const known = this.#known(rule, features);
+    const last = this.#lastParts;
+    if (last.known === known && last.common === common && last.local === local) return last.shape;
+    this.#parts.structure.splice(0, Number.POSITIVE_INFINITY, ...common.parts, ...local.parts);
+    Object.assign(last, { known, common, local, shape: this.#shapeOf(rule, features) });
+    return last.shape;
   }
 
   #shapeOf(rule: AnyRule, features: Features): Shape | undefined {
@@ -205,7 +322,7 @@ function sameStructure(left: readonly unknown[], right: readonly unknown[]): boo
 const NUMBER_HOLE = Symbol('number');
 const BIGINT_HOLE = Symbol('bigint');
 
-function takeApart(entity: Entity, holes: Holes, parts: EntityParts): void {
+function takeApart(entity: Partial<Entity>, holes: Holes, parts: EntityParts): void {
   parts.structure.length = 0;
   parts.values.length = 0;
   parts.bits.length = 0;

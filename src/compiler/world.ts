@@ -7,6 +7,7 @@ import type { Features } from '../pipeline/features.ts';
 import type { NatZones } from '../pipeline/nat.ts';
 import type { Host, Network, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
+import { type MakePart, PortParts } from './port-parts.ts';
 import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
 import { Site } from './site.ts';
 import { Templates } from './templates.ts';
@@ -64,6 +65,11 @@ export interface RouterZones {
   readonly gateway: NatZones;
 }
 
+/** What flows call a port. */
+export function portObject(portId: string): string {
+  return `port ${portId}`;
+}
+
 /** The key of collections of which there is one. */
 export const ALL = '';
 
@@ -73,7 +79,10 @@ export class World {
   // From the topology.
   readonly profiles = new Facts<HostProfile>(sameMeaning);
   readonly networks = new Facts<Network>(sameMeaning);
-  readonly ports = new Facts<Port>(sameMeaning, (id) => this.site.touchPort(id));
+  readonly ports = new Facts<Port>(sameMeaning, (id) => {
+    for (const parts of this.#portParts) parts.forget(id);
+    this.site.touchPort(id);
+  });
 
   readonly routers = new Facts<RoutedRouter>(sameMeaning);
   /** By subnet id. */
@@ -126,23 +135,24 @@ export class World {
   readonly tunnelsOf = new Collections();
   readonly physicalBridgesOf = new Collections();
 
-  readonly #templates = new Templates();
-  /** By port id. */
-  readonly #portObjects = new Map<string, string>();
+  readonly templates = new Templates();
+  readonly #portParts: PortParts[] = [];
   readonly #hostFacts = new Map<string, HostFacts>();
   readonly #allocatedMacs = new Map<string, number>();
 
-  /** What flows call a port: one text for all that speak of it. */
-  portObject(portId: string): string {
-    const known = this.#portObjects.get(portId);
-    if (known !== undefined) return known;
-    const object = `port ${portId}`;
-    this.#portObjects.set(portId, object);
-    return object;
+  /** Parts of what flows say of ports. */
+  partsOfPorts(make: MakePart): PortParts {
+    const parts = new PortParts(make);
+    this.#portParts.push(parts);
+    return parts;
+  }
+
+  /** What was kept for the sake of one pass. */
+  endPass(): void {
+    for (const parts of this.#portParts) parts.forgetAll();
   }
 
   setTopology(topology: Topology): void {
-    this.#portObjects.clear();
     this.site.setTopology(topology);
     this.networks.setAll(topology.networks);
     this.ports.setAll(topology.ports);
@@ -153,7 +163,7 @@ export class World {
     this.pluggedInterfaces.replaceAll(routing.pluggedInterfaces);
     this.profiles.setAll(
       new Map(
-        [...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host), this.#templates)]),
+        [...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host), this.templates)]),
       ),
     );
     for (const name of new Set([...this.#hostFacts.keys(), ...this.routingHosts.elementsOf(ALL)])) this.#refresh(name);

@@ -18,7 +18,7 @@ import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
 import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
-import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
+import { pluggedPorts, readHostFacts } from './host-facts.ts';
 import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
@@ -207,6 +207,7 @@ export class Controller {
     return new HostAgent({
       host,
       dials: ovsdbListen.length === 0 || host.ovsdb !== DEFAULT_OVSDB,
+      formerVlans: this.#memory.localVlans(host.name),
       ...(tls && { tls }),
       logger: this.#logger,
       limitedLog: this.#limitedLog,
@@ -370,8 +371,8 @@ export class Controller {
     const isElected = this.#options.identity !== undefined;
     const isOurs = !isElected || agent.isMaster;
     try {
-      const kept = agent.localVlans;
-      agent.localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept, isFollowed: !isOurs });
+      const shown = { topology, routing, host, view, networkIds, isFollowed: !isOurs };
+      if (agent.leaseVlans(shown, this.#generation + 1)) this.#memory.rememberLocalVlans(name, agent.vlans.all);
     } catch (error) {
       if (!(error instanceof LocalVlanError)) throw error;
       agent.lastFailure = error.message;
@@ -379,8 +380,7 @@ export class Controller {
       return;
     }
     for (const bridge of physicalBridges(host)) if (agent.isProgrammed(bridge)) agent.openPatches.add(bridge);
-    const { localVlans } = agent;
-    const request = { topology, routing, host, view, localVlans, tunnels: site.tunnelsOf(name) };
+    const request = { topology, routing, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
     const { openPatches } = agent;
     const hostMac = this.#hostMacs.textOf(name);
     const datapathIds = this.#connections.replacementsOf(name);

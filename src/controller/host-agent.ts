@@ -14,16 +14,20 @@ import type { ChannelContext } from '../openflow/establish.ts';
 import { type ClientState, OPEN_VSWITCH, type OpenVswitch, OvsdbClient, type OvsdbPeer } from '../ovsdb/index.ts';
 import type { BridgeInstaller } from '../switch/installer.ts';
 import type { Host } from '../topology/model.ts';
+import { assignLocalVlans, type LocalVlanRequest } from './host-facts.ts';
 import type { HostWrite } from './host-plan.ts';
 import { dialledDirectory, isWhole } from './restore-wait.ts';
 import { MONITORED, type SwitchView, viewSwitch } from './switch-view.ts';
 import { describeWrite, toTransaction } from './transact.ts';
+import { VlanLeases } from './vlan-leases.ts';
 import { bridgesOf } from './wanted.ts';
 
 export interface HostAgentOptions {
   readonly host: Host;
   /** false: the host's ovsdb-server calls us (`adopt`). */
   readonly dials: boolean;
+  /** Local VLANs of an earlier life of the controller, by network. */
+  readonly formerVlans: ReadonlyMap<string, number>;
   readonly tls?: TlsMaterial;
   readonly logger: Logger;
   readonly limitedLog: LimitedLog;
@@ -48,8 +52,7 @@ export function assertDialable(hosts: Iterable<Host>, tls: TlsMaterial | undefin
 export class HostAgent {
   readonly name: string;
   readonly installers = new Map<string, BridgeInstaller>();
-  /** Local VLANs of the last pass, by network. */
-  localVlans: ReadonlyMap<string, number> = new Map();
+  readonly vlans: VlanLeases;
   /** What the compiler was told in the last pass. */
   facts: HostFacts | undefined;
   /** Physical bridges whose patches may carry traffic. Once open they stay so. */
@@ -71,6 +74,7 @@ export class HostAgent {
   constructor(options: HostAgentOptions) {
     const { host } = options;
     this.name = host.name;
+    this.vlans = new VlanLeases(options.formerVlans);
     this.#host = host;
     this.#options = options;
     this.#client = new OvsdbClient({
@@ -132,6 +136,20 @@ export class HostAgent {
     if (!this.facts.integration.patchPhys.has(physical)) return false;
     const ends = [this.#host.bridges.integration, physical];
     return ends.every((bridge) => isWhole(this.installers.get(bridge)?.status()));
+  }
+
+  /** Local VLANs of the last pass, by network. */
+  get localVlans(): ReadonlyMap<string, number> {
+    return this.vlans.current;
+  }
+
+  /** As assignLocalVlans and VlanLeases.renew, for books of this generation. */
+  leaseVlans(request: Omit<LocalVlanRequest, 'kept' | 'former'>, generation: number): boolean {
+    const confirmed = (bridge: string): number => this.installers.get(bridge)?.status().generationConfirmed ?? 0;
+    const confirmedGeneration = (): number => Math.min(...bridgesOf(this.#host).map(confirmed));
+    const assign = (former: ReadonlyMap<string, number>): ReadonlyMap<string, number> =>
+      assignLocalVlans({ ...request, kept: this.localVlans, former });
+    return this.vlans.renew(assign, { generation, confirmedGeneration });
   }
 
   /** Rows held of the host's OVSDB. */

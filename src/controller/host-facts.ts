@@ -109,16 +109,18 @@ export interface LocalVlanRequest {
   readonly networkIds: Iterable<string>;
   /** Those that it had in the last pass. */
   readonly kept: ReadonlyMap<string, number>;
+  /** Of networks that have left since; default none. They get theirs back, and nobody else gets it (vlan-leases.ts). */
+  readonly former?: ReadonlyMap<string, number>;
   /** Another controller writes to the host: what its ports say comes before what we had. */
   readonly isFollowed?: boolean;
 }
 
 /**
  * A local VLAN for each network of a host: as in the last pass, else as its ports remember it (Neutron's other_config keys,
- * which is how they survive a restart), else the lowest free one. Throws LocalVlanError.
+ * which is how they survive a restart), else the lowest that none had. Throws LocalVlanError.
  */
 export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string, number> {
-  const { topology, routing, host, view, kept } = request;
+  const { topology, routing, host, view, kept, former = new Map<string, number>(), isFollowed } = request;
   const remembered = new Map<string, number>();
   const networkIds = new Set(request.networkIds);
   const integration = view.bridges.get(host.bridges.integration);
@@ -135,8 +137,13 @@ export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string,
     if (segment !== undefined && current !== undefined && segment !== `${current}`) continue;
     if (!remembered.has(network)) remembered.set(network, vlan);
   }
-  if (!request.isFollowed) return allocateLocalVlans(networkIds, new Map([...remembered, ...kept]));
-  const taken = new Set(remembered.values());
-  const free = [...kept].filter(([, vlan]) => !taken.has(vlan));
-  return allocateLocalVlans(networkIds, new Map([...free, ...remembered]));
+  const shown = new Set(remembered.values());
+  const own = [...former, ...(isFollowed ? [] : remembered), ...kept];
+  const known = new Map(isFollowed ? [...own.filter(([, vlan]) => !shown.has(vlan)), ...remembered] : own);
+  const isAnothers = ([network, vlan]: readonly [string, number]): boolean =>
+    !networkIds.has(network) || known.get(network) !== vlan;
+  const inUse = new Set([...former].filter(isAnothers).map(([, vlan]) => vlan));
+  // What a port has it has.
+  for (const [network, vlan] of remembered) if (networkIds.has(network)) inUse.delete(vlan);
+  return allocateLocalVlans(networkIds, known, inUse);
 }

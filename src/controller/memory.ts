@@ -24,6 +24,7 @@ export class Memory {
   readonly #hostMacs: Map<string, number>;
   readonly #portHosts: Map<string, string>;
   readonly #zoneNumbers: Map<string, number>;
+  readonly #localVlans: Map<string, ReadonlyMap<string, number>>;
   #gatewayLeads: ReadonlyMap<string, string>;
   readonly #outsideNeighbours: Map<string, KnownOutside>;
   #servedAddresses: readonly ServedAddress[];
@@ -39,6 +40,8 @@ export class Memory {
     this.#hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
     this.#portHosts = new Map(Object.entries(state.portHosts));
     this.#zoneNumbers = new Map(Object.entries(state.zoneNumbers));
+    const vlans = Object.entries(state.localVlans);
+    this.#localVlans = new Map(vlans.map(([host, byNetwork]) => [host, new Map(Object.entries(byNetwork))]));
     this.#gatewayLeads = new Map(Object.entries(state.gatewayLeads));
     this.#outsideNeighbours = new Map(state.outsideNeighbours.map(readNeighbour));
     this.#servedAddresses = state.servedAddresses.map(readServed);
@@ -79,6 +82,16 @@ export class Memory {
     // Numbers run out only with tens of thousands of routers; then the one of a router that is gone goes on to another.
     for (const [id, other] of this.#zoneNumbers) if (other === number) this.#zoneNumbers.delete(id);
     this.#zoneNumbers.set(routerId, number);
+    this.#changed();
+  }
+
+  /** Of the networks that a host has or had, the VLANs. */
+  localVlans(host: string): ReadonlyMap<string, number> {
+    return this.#localVlans.get(host) ?? new Map();
+  }
+
+  rememberLocalVlans(host: string, vlans: ReadonlyMap<string, number>): void {
+    this.#localVlans.set(host, vlans);
     this.#changed();
   }
 
@@ -158,6 +171,9 @@ export class Memory {
         hostMacs: Object.fromEntries(hostMacs),
         portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
         zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
+        localVlans: Object.fromEntries(
+          [...this.#localVlans].sort(byKey).map(([host, vlans]) => [host, Object.fromEntries([...vlans].sort(byKey))]),
+        ),
         gatewayLeads: Object.fromEntries([...this.#gatewayLeads].sort(byKey)),
         outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
         servedAddresses: this.#servedAddresses.map(storedServed),

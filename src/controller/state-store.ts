@@ -1,6 +1,6 @@
 /**
  * What must outlive the process and stands nowhere else: host MACs that heddle allocated, where ports without a `host` were
- * last seen, and the MACs and addresses that the topology file left to heddle. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
+ * last seen, which local VLANs networks had, and the MACs and addresses that the topology file left to heddle. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
  * Serves the controller; an edge: all fs of the state directory is here.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
@@ -25,6 +25,8 @@ const SCHEMA = z.strictObject({
   portHosts: z.record(z.string(), z.string()),
   /** Router id → the number that its conntrack zones are made of. */
   zoneNumbers: z.record(z.string(), z.int().min(0).max(16_382)).default({}),
+  /** Host name → network id → local VLAN: of the networks that the host has, and of those that it had. */
+  localVlans: z.record(z.string(), z.record(z.string(), z.int().min(1).max(4_094))).default({}),
   /** Router id → the gateway host that it prefers, where that is not the one of highest priority. */
   gatewayLeads: z.record(z.string(), z.string()).default({}),
   /** MACs on external networks, as hosts found them. */
@@ -65,6 +67,7 @@ export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
   readonly zoneNumbers: Readonly<Record<string, number>>;
+  readonly localVlans: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly gatewayLeads: Readonly<Record<string, string>>;
   readonly outsideNeighbours: readonly StoredNeighbour[];
   readonly servedAddresses: readonly StoredAddress[];
@@ -75,6 +78,7 @@ export const EMPTY_STATE: State = {
   hostMacs: {},
   portHosts: {},
   zoneNumbers: {},
+  localVlans: {},
   gatewayLeads: {},
   outsideNeighbours: [],
   servedAddresses: [],

@@ -125,9 +125,10 @@ describe('local VLANs', () => {
     ports: readonly ModelPort[],
     networkIds: readonly string[] = [],
     kept = new Map<string, number>(),
+    further: { readonly former?: ReadonlyMap<string, number>; readonly isFollowed?: boolean } = {},
   ) => {
     const { view } = new ModelHost([{ name: 'br-int', ports }]);
-    return Object.fromEntries(assignLocalVlans({ topology, routing, host, view, networkIds, kept }));
+    return Object.fromEntries(assignLocalVlans({ topology, routing, host, view, networkIds, kept, ...further }));
   };
 
   test('count up from 1 in order of id on a fresh host', () => {
@@ -140,6 +141,19 @@ describe('local VLANs', () => {
 
   test('of the last pass beat what ports remember', () => {
     expect(assign([remembering('a', 9)], ['a'], new Map([['a', 4]]))).toEqual({ a: 4 });
+  });
+
+  test("of a network that has left are nobody else's, also while a port that left with it remembers them", () => {
+    const former = new Map([['gone', 1]]);
+    const dead = { name: 'tap-gone', ifaceId: 'gone1', otherConfig: { net_uuid: 'gone', tag: '1' } };
+    expect(assign([dead], ['a'], new Map(), { former })).toEqual({ a: 2 });
+    expect(assign([], ['a', 'gone'], new Map(), { former })).toEqual({ a: 2, gone: 1 });
+  });
+
+  test("that a port shows are its own, also where we knew them as another's; and before ours, where we follow", () => {
+    expect(assign([remembering('a', 1)], ['a'], new Map(), { former: new Map([['b', 1]]) })).toEqual({ a: 1 });
+    const kept = new Map([['a', 4]]);
+    expect(assign([remembering('a', 9)], ['a', 'b'], kept, { isFollowed: true })).toEqual({ a: 9, b: 1 });
   });
 
   test.each([

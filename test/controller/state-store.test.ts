@@ -16,6 +16,7 @@ describe('state store', () => {
     hostMacs: { node1: 'fa:16:3f:00:00:01' },
     portHosts: { blue1: 'node1' },
     zoneNumbers: { meadow: 7 },
+    localVlans: { node1: { blue: 1, gone: 2 } },
     gatewayLeads: { meadow: 'node2' },
     outsideNeighbours: [{ host: 'node1', network: 'public', ip: '203.0.113.1', mac: '0e:00:00:00:ee:01' }],
     servedAddresses: [

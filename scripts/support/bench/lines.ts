@@ -3,6 +3,7 @@ import { bridgesLine } from './bridges-line.ts';
 import { growthLine } from './growth-lines.ts';
 import type { Line } from './measure.ts';
 import { changeLine, compileLine, encodeLine, memoryLine } from './model-lines.ts';
+import { onePortLine } from './one-port-line.ts';
 import { coldSyncLine, reconcileLine } from './switch-lines.ts';
 
 export const LINES = {
@@ -11,6 +12,7 @@ export const LINES = {
   reconcile: reconcileLine,
   compile: compileLine,
   change: changeLine,
+  port: onePortLine,
   memory: memoryLine,
   growth: growthLine,
   bridges: bridgesLine,

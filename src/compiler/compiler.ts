@@ -4,6 +4,7 @@
  */
 import type { Match } from '../flow/flow.ts';
 import type { Ip } from '../lib/addresses.ts';
+import { finish } from '../lib/steps.ts';
 import { readRegisters } from '../pipeline/router-registers.ts';
 import type { Topology } from '../topology/model.ts';
 import type { BridgeBook, BridgeChange, Origin } from './book.ts';
@@ -37,7 +38,12 @@ export class Compiler {
 
   /** Replace the topology. Only what differs in meaning is rendered anew. */
   setTopology(topology: Topology): void {
-    this.#world.setTopology(topology);
+    finish(this.setTopologySteps(topology));
+  }
+
+  /** Likewise in steps. No pass may be under way, and no other fact of the site may be told before they are over. */
+  setTopologySteps(topology: Topology): Generator<void, void> {
+    return this.#world.setTopologySteps(topology);
   }
 
   /** What a host's switches show. undefined: nothing is known of them, and nothing desired on them. */
@@ -57,7 +63,14 @@ export class Compiler {
 
   /** Likewise, for many ports at once. */
   setPortLocations(locations: Iterable<readonly [portId: string, host: string | undefined]>): void {
-    this.#world.site.setPortLocations(locations);
+    finish(this.setPortLocationsSteps(locations));
+  }
+
+  /** Likewise in steps. */
+  setPortLocationsSteps(
+    locations: Iterable<readonly [portId: string, host: string | undefined]>,
+  ): Generator<void, void> {
+    return this.#world.site.setPortLocationsSteps(locations);
   }
 
   /** What is plugged into a host's br-int, by iface-id: whose ports of routers are there that somebody else plugs. */

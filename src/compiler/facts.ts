@@ -3,6 +3,8 @@
  * did so is told when it comes. Serves the engine and the compiler; knows nothing of networks.
  */
 
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
+
 /** Told when something that it read has changed. */
 export interface Reader {
   invalidate(): void;
@@ -108,8 +110,20 @@ export class Facts<T> {
 
   /** Make the values exactly these. */
   setAll(values: ReadonlyMap<string, T>): void {
-    for (const key of [...this.#values.keys()]) if (!values.has(key)) this.set(key, undefined);
-    for (const [key, value] of values) this.set(key, value);
+    finish(this.setAllSteps(values));
+  }
+
+  /** Likewise in steps. */
+  *setAllSteps(values: ReadonlyMap<string, T>): Generator<void, void> {
+    let count = 0;
+    for (const key of this.#values.keys()) {
+      if (!values.has(key)) this.set(key, undefined);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
+    for (const [key, value] of values) {
+      this.set(key, value);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
   }
 
   /** For facts: nobody reads it any more. */
@@ -249,8 +263,19 @@ export class Collections {
 
   /** Make all collections exactly these. */
   replaceAll(collections: ReadonlyMap<string, Iterable<string>>): void {
-    for (const key of [...this.#collections.keys()]) if (!collections.has(key)) this.replace(key, []);
-    for (const [key, elements] of collections) this.replace(key, elements);
+    finish(this.replaceAllSteps(collections));
+  }
+
+  /** Likewise in steps. */
+  *replaceAllSteps(collections: ReadonlyMap<string, Iterable<string>>): Generator<void, void> {
+    for (const key of this.#collections.keys()) {
+      if (!collections.has(key)) this.replace(key, []);
+      yield;
+    }
+    for (const [key, elements] of collections) {
+      this.replace(key, elements);
+      yield;
+    }
   }
 }
 
@@ -273,8 +298,10 @@ export function sameMeaning(left: unknown, right: unknown): boolean {
     if (!Array.isArray(left) || !Array.isArray(right) || left.length !== right.length) return false;
     return left.every((element, index) => sameMeaning(element, right[index]));
   }
-  return sameEntries(meaningOf(left), meaningOf(right));
+  return sameFields(left as Fields, right as Fields);
 }
+
+type Fields = Readonly<Record<string, unknown>>;
 
 function sameEntries(left: ReadonlyMap<unknown, unknown>, right: ReadonlyMap<unknown, unknown>): boolean {
   if (left.size !== right.size) return false;
@@ -282,6 +309,14 @@ function sameEntries(left: ReadonlyMap<unknown, unknown>, right: ReadonlyMap<unk
   return true;
 }
 
-function meaningOf(value: object): ReadonlyMap<string, unknown> {
-  return new Map(Object.entries(value).filter(([key, part]) => key !== 'origin' && part !== undefined));
+/** Every port of a site is compared when its file was read again: nothing is made for it. */
+function sameFields(left: Fields, right: Fields): boolean {
+  let count = 0;
+  for (const key in left) {
+    if (key === 'origin' || left[key] === undefined) continue;
+    if (!sameMeaning(left[key], right[key])) return false;
+    count += 1;
+  }
+  for (const key in right) if (key !== 'origin' && right[key] !== undefined) count -= 1;
+  return count === 0;
 }

@@ -49,12 +49,18 @@ export class GatewayPlaces {
     return this.#model;
   }
 
-  setTopology(topology: Topology, routing: RoutingModel, locationOf: (portId: string) => string | undefined): void {
+  /** In steps. */
+  *setTopologySteps(
+    topology: Topology,
+    routing: RoutingModel,
+    locationOf: (portId: string) => string | undefined,
+  ): Generator<void, void> {
     this.#topology = topology;
     this.#model = buildGateways(topology, routing, this.#leads);
+    yield;
     const { routers, floatingIps } = this.#model;
-    this.routers.setAll(routers);
-    this.floatingIps.setAll(floatingIps);
+    yield* this.routers.setAllSteps(routers);
+    yield* this.floatingIps.setAllSteps(floatingIps);
     this.#byPort.clear();
     const floatingIpsOf = new Map<string, string[]>();
     for (const { id, portId, networkId } of floatingIps.values()) {
@@ -77,14 +83,14 @@ export class GatewayPlaces {
       places.set(floating.id, place);
       for (const host of this.#hostsOf(floating, place)) append(floatingIpsOn, host, floating.id);
     }
-    this.floatingIpPlaces.setAll(places);
-    this.floatingIpsOf.replaceAll(floatingIpsOf);
-    this.gatewaysOf.replaceAll(gatewaysOf);
-    this.gatewaysInside.replaceAll(gatewaysInside);
+    yield* this.floatingIpPlaces.setAllSteps(places);
+    yield* this.floatingIpsOf.replaceAllSteps(floatingIpsOf);
+    yield* this.gatewaysOf.replaceAllSteps(gatewaysOf);
+    yield* this.gatewaysInside.replaceAllSteps(gatewaysInside);
     const external = new Set([...gatewaysOf.keys(), ...floatingIpsOf.keys()]);
     this.nextHops.setAll(new Map([...external].map((id) => [id, nextHopsOf(id, topology)])));
-    this.gatewaysOn.replaceAll(gatewaysOn);
-    this.floatingIpsOn.replaceAll(floatingIpsOn);
+    yield* this.gatewaysOn.replaceAllSteps(gatewaysOn);
+    yield* this.floatingIpsOn.replaceAllSteps(floatingIpsOn);
     const hosts = new Set([...topology.hosts.keys(), ...gatewaysOn.keys(), ...floatingIpsOn.keys()]);
     this.externalNetworksOn.replaceAll(new Map([...hosts].map((host) => [host, this.#externalNetworks(host)])));
   }

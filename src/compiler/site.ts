@@ -6,6 +6,7 @@
 
 import type { Ip } from '../lib/addresses.ts';
 import { HeddleError } from '../lib/errors.ts';
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
 import type { Host, Port, Topology } from '../topology/model.ts';
 import { Collections, Facts, pairKey } from './facts.ts';
@@ -112,25 +113,31 @@ export class Site {
     return this.#routing;
   }
 
-  /** Take in another topology. Ports are where they were. */
-  setTopology(topology: Topology): void {
+  /** Take in another topology, in steps. Ports are where they were. */
+  *setTopologySteps(topology: Topology): Generator<void, void> {
     this.#topology = topology;
     this.#routing = buildRouting(topology);
+    yield;
     const located = new Map<string, string>();
     const portsOf = new Map<string, string[]>();
     this.#networkCounts = new PairCounts();
     this.#subnetCounts = new PairCounts();
+    let count = 0;
     for (const port of topology.ports.values()) {
+      if (++count % STEP_LENGTH === 0) yield;
       const host = this.#told.get(port.id);
       if (host === undefined || !topology.hosts.has(host)) continue;
       located.set(port.id, host);
       listAt(portsOf, port.networkId).push(port.id);
       this.#countPort(port, host, 1);
     }
-    this.locations.setAll(located);
-    this.portsOf.replaceAll(portsOf);
-    this.gateways.setTopology(topology, this.#routing, (portId) => located.get(portId));
-    for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) this.#refreshHost(host);
+    yield* this.locations.setAllSteps(located);
+    yield* this.portsOf.replaceAllSteps(portsOf);
+    yield* this.gateways.setTopologySteps(topology, this.#routing, (portId) => located.get(portId));
+    for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) {
+      this.#refreshHost(host);
+      yield;
+    }
     this.#hosts = [...topology.hosts.keys()];
     this.#tunnels.clear();
     for (const host of topology.hosts.keys()) this.#changedHosts.add(host);
@@ -140,19 +147,28 @@ export class Site {
   setGatewayLeads(leads: ReadonlyMap<string, string>): void {
     this.gateways.setLeads(leads);
     if (this.#topology === undefined) return;
-    this.gateways.setTopology(this.#topology, this.#routing, (portId) => this.locations.get(portId));
+    finish(this.gateways.setTopologySteps(this.#topology, this.#routing, (portId) => this.locations.get(portId)));
   }
 
   /** A port is on a host, or nowhere. */
   setPortLocation(portId: string, host: string | undefined): void {
-    this.setPortLocations([[portId, host]]);
+    finish(this.setPortLocationsSteps([[portId, host]]));
   }
 
-  /** Likewise, many at once: what follows for a host is found once. */
-  setPortLocations(locations: Iterable<readonly [portId: string, host: string | undefined]>): void {
+  /** Likewise many, in steps: what follows for a host is found once. */
+  *setPortLocationsSteps(
+    locations: Iterable<readonly [portId: string, host: string | undefined]>,
+  ): Generator<void, void> {
     const touched = new Set<string>();
-    for (const [portId, host] of locations) this.#movePort(portId, host, touched);
-    for (const host of touched) this.#refreshHost(host);
+    let count = 0;
+    for (const [portId, host] of locations) {
+      this.#movePort(portId, host, touched);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
+    for (const host of touched) {
+      this.#refreshHost(host);
+      yield;
+    }
   }
 
   #movePort(portId: string, host: string | undefined, touched: Set<string>): void {

@@ -152,20 +152,22 @@ export class World {
     for (const parts of this.#portParts) parts.forgetAll();
   }
 
-  setTopology(topology: Topology): void {
-    this.site.setTopology(topology);
-    this.networks.setAll(topology.networks);
-    this.ports.setAll(topology.ports);
+  /** In steps. */
+  *setTopologySteps(topology: Topology): Generator<void, void> {
+    yield* this.site.setTopologySteps(topology);
+    yield* this.networks.setAllSteps(topology.networks);
+    yield* this.ports.setAllSteps(topology.ports);
     const { routing } = this.site;
-    this.routers.setAll(routing.routers);
-    this.gateways.setAll(routing.gateways);
-    this.pluggedPorts.setAll(routing.pluggedPorts);
-    this.pluggedInterfaces.replaceAll(routing.pluggedInterfaces);
+    yield* this.routers.setAllSteps(routing.routers);
+    yield* this.gateways.setAllSteps(routing.gateways);
+    yield* this.pluggedPorts.setAllSteps(routing.pluggedPorts);
+    yield* this.pluggedInterfaces.replaceAllSteps(routing.pluggedInterfaces);
     this.profiles.setAll(
       new Map(
         [...topology.hosts].map(([name, host]) => [name, profileOf(host, featuresOf(topology, host), this.templates)]),
       ),
     );
+    yield;
     for (const name of new Set([...this.#hostFacts.keys(), ...this.routingHosts.elementsOf(ALL)])) this.#refresh(name);
     for (const name of topology.hosts.keys()) this.#refresh(name);
   }

@@ -1,7 +1,8 @@
 /**
  * The controller: owns the state, and brings switches to what the topology says, one pass at a time. Everything that happens (a
  * delta from an OVSDB, a bridge that connects, a file that changes) only marks what is stale; the pass then drains it all: places
- * of ports, local VLANs, OVSDB writes, facts, flows. An edge: the decisions are in the pure files beside this one.
+ * of ports, local VLANs, OVSDB writes, facts, flows. A long pass takes several turns of the event loop (shift.ts), and what is
+ * marked meanwhile waits for the next. An edge: the decisions are in the pure files beside this one.
  */
 import { BridgeLedger } from '../compiler/book.ts';
 import { type BridgeChange, Compiler } from '../compiler/compiler.ts';
@@ -18,13 +19,14 @@ import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections } from './bridge-connections.ts';
 import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
-import { pluggedPorts, readHostFacts } from './host-facts.ts';
+import { readHostFacts } from './host-facts.ts';
 import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
 import { Memory } from './memory.ts';
 import type { PassFigures, PassObserver } from './pass-figures.ts';
-import { locatePort, Sightings } from './port-locations.ts';
+import { PortLocator } from './port-locator.ts';
 import { Routers } from './routers.ts';
+import { Shift } from './shift.ts';
 import { bridgesAlone, bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
 
 /** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
@@ -56,7 +58,8 @@ export class Controller {
   readonly #hostMacs: HostMacKeeper;
   readonly #connections: BridgeConnections;
   readonly #routers: Routers;
-  readonly #sightings = new Sightings();
+  readonly #locator: PortLocator;
+  readonly #shift = new Shift();
   readonly #conflicts = new Map<string, number>();
   readonly #listeners: { close(): Promise<void> | void }[] = [];
   #topology: Topology | undefined;
@@ -68,7 +71,6 @@ export class Controller {
   #graceTimer: NodeJS.Timeout | undefined;
   #graceIsOver = false;
   #staleHosts = new Set<string>();
-  #allPortsAreStale = false;
   #lastPass: PassFigures | undefined;
 
   /** Reads the state directory. Throws StateError. */
@@ -81,6 +83,7 @@ export class Controller {
     const elections = new Elections({ ...options, onRole: (host) => this.#markStale(host) });
     this.#connections = new BridgeConnections(this.#limitedLog, elections);
     const { agents, compiler } = this;
+    this.#locator = new PortLocator({ agents, compiler, memory: this.#memory, hostMacs: this.#hostMacs });
     this.#routers = new Routers({
       limitedLog: this.#limitedLog,
       memory: this.#memory,
@@ -100,6 +103,11 @@ export class Controller {
 
   get lastPass(): PassFigures | undefined {
     return this.#lastPass;
+  }
+
+  /** What has happened is not drained yet: a pass is under way, or comes next. */
+  get isPassing(): boolean {
+    return this.#passIsScheduled || this.#shift.isBusy;
   }
 
   /** Every host has shown itself, or had its time to. Before, no flow is touched. */
@@ -159,15 +167,19 @@ export class Controller {
       this.#graceIsOver = true;
       this.#schedule();
     }, this.#options.startupGraceMs ?? LIMITS.startupGraceMs);
-    this.setTopology(topology);
+    await this.setTopology(topology);
   }
 
   /**
-   * Take in another topology: hosts come and go, everything else is a difference of flows and rows. Throws TLS_MISSING, and
-   * has changed nothing then.
+   * Take in another topology: hosts come and go, everything else is a difference of flows and rows. Resolves when it is taken in,
+   * which for a small one is at once; the pass comes after it. Rejects with TLS_MISSING, and has changed nothing then.
    */
-  setTopology(topology: Topology): void {
+  async setTopology(topology: Topology): Promise<void> {
     assertDialable(topology.hosts.values(), this.#options.tls);
+    await this.#shift.do(this.#takeIn(topology));
+  }
+
+  *#takeIn(topology: Topology): Generator<void, void> {
     this.#topology = topology;
     this.#generation += 1;
     this.#hostMacs.allocate(topology);
@@ -181,15 +193,16 @@ export class Controller {
       if (!this.agents.has(host.name)) this.agents.set(host.name, this.#employ(host));
       this.#staleHosts.add(host.name);
     }
-    this.compiler.setTopology(topology);
+    yield* this.compiler.setTopologySteps(topology);
     this.#routers.allocateZones();
-    this.#allPortsAreStale = true;
+    this.#locator.markAll();
     this.#schedule();
   }
 
   /** End every session and connection. The switches keep what they have. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#shift.close();
     clearTimeout(this.#graceTimer);
     this.#routers.close();
     this.#connections.close();
@@ -237,7 +250,7 @@ export class Controller {
   #dismiss(agent: HostAgent): void {
     agent.close();
     this.agents.delete(agent.name);
-    this.#sightings.forget(agent.name);
+    this.#locator.forget(agent.name);
     this.compiler.setHostFacts(agent.name, undefined);
   }
 
@@ -268,15 +281,16 @@ export class Controller {
     if (this.#passIsScheduled || this.#isClosed) return;
     this.#passIsScheduled = true;
     // In a turn of its own: all that one turn of events changes is one pass.
-    setImmediate(() => {
-      this.#passIsScheduled = false;
-      if (!this.#isClosed && this.#topology !== undefined) this.#pass(this.#topology);
-    });
+    setImmediate(() => void this.#shift.do(this.#pass()));
   }
 
-  #pass(topology: Topology): void {
+  /** What is marked from now on is for the next pass. */
+  *#pass(): Generator<void, void> {
+    this.#passIsScheduled = false;
+    const topology = this.#topology;
+    if (topology === undefined) return;
     const startMs = performance.now();
-    this.#locatePorts(topology);
+    yield* this.#locator.locate(topology, (host) => this.#staleHosts.has(host));
     if (!this.#isStarted && !this.#mayStart()) return;
     this.#connections.learn(
       [...topology.hosts.values()].map((host) => ({
@@ -288,10 +302,16 @@ export class Controller {
     for (const name of this.compiler.site.takeChangedHosts()) this.#staleHosts.add(name);
     const staleHosts = [...this.#staleHosts].sort();
     this.#staleHosts.clear();
-    for (const name of staleHosts) this.#refreshHost(name, topology);
-    const { changes, conflicts, rendered } = this.compiler.pass();
-    if (changes.length > 0) this.#generation += 1;
-    for (const change of changes) this.#apply(change);
+    for (const name of staleHosts) {
+      this.#refreshHost(name, topology);
+      yield;
+    }
+    let changedBridges = 0;
+    const { conflicts, rendered } = yield* this.compiler.passSteps((change) => {
+      if (changedBridges === 0) this.#generation += 1;
+      changedBridges += 1;
+      this.#apply(change);
+    });
     for (const { host, bridge, installed, refused } of conflicts) {
       this.#conflicts.set(`${host} ${bridge}`, refused.length);
       const context = { host, bridge, installed: installed.origin, refused: refused.map(({ origin }) => origin) };
@@ -307,7 +327,7 @@ export class Controller {
     );
     this.#routers.refresh(topology);
     if (rendered === 0) return;
-    this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges: changes.length };
+    this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges };
     this.observer?.pass(this.#lastPass);
   }
 
@@ -326,36 +346,6 @@ export class Controller {
       this.#logger.warn({ hosts }, 'started without hosts that do not answer; their ports count as where they were');
     }
     return true;
-  }
-
-  /** Tell the compiler of ports that may have moved. */
-  #locatePorts(topology: Topology): void {
-    const moved = new Set<string>();
-    for (const { name, host, view } of this.agents.values()) {
-      if (view !== undefined) this.#hostMacs.recall(host, view);
-      if (view === undefined || !(this.#allPortsAreStale || this.#staleHosts.has(name))) continue;
-      // From now on, what this host does not show is not there: also ports that only the file puts on it.
-      if (!this.#sightings.isKnown(name)) this.#allPortsAreStale = true;
-      const plugged = pluggedPorts({ topology, routing: this.compiler.site.routing }, host, view);
-      this.compiler.setPluggedPorts(name, plugged);
-      for (const portId of this.#sightings.update(name, plugged)) moved.add(portId);
-    }
-    if (this.#allPortsAreStale) for (const portId of topology.ports.keys()) moved.add(portId);
-    this.#allPortsAreStale = false;
-    this.compiler.setPortLocations(this.#locate(moved, topology));
-  }
-
-  *#locate(portIds: Iterable<string>, topology: Topology): Generator<readonly [string, string | undefined]> {
-    for (const portId of portIds) {
-      const port = topology.ports.get(portId);
-      if (port === undefined) continue;
-      const earlier = { host: port.host, lastHost: this.#memory.portHost(portId) };
-      const sightings = this.#sightings.of(portId);
-      const host = locatePort({ portId, sightings, ...earlier }, (name) => this.#sightings.isKnown(name));
-      // A port that the file gives a host needs no memory of ours.
-      this.#memory.rememberPortHost(portId, port.host === undefined ? host : undefined);
-      yield [portId, host];
-    }
   }
 
   /** One host: its local VLANs, what to write to its OVSDB, and what the compiler shall know of it. */

@@ -58,6 +58,7 @@ export interface HostStatus {
 export function readStatus(controller: Controller, topology: TopologyStatus): ControllerStatus {
   const agents = [...controller.agents.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const waitingFor = agents.flatMap((agent) => waits(agent));
+  if (controller.isPassing) waitingFor.unshift('the pass that is under way');
   if (!controller.isStarted) waitingFor.unshift('the first answer of every host');
   return {
     converged: waitingFor.length === 0,

@@ -43,6 +43,8 @@ export const LIMITS = {
   standbyConnections: 3,
   /** A comparison or a large change hands the event loop back when a turn has lasted so long: echo replies wait no longer. */
   turnMs: 4,
+  /** Likewise a pass of the whole site, and the taking in of a topology: what is shorter is done in one turn. */
+  passTurnMs: 8,
   /** Changes by others that are kept until they are looked at; with more, the whole bridge is compared instead. */
   driftedFlows: 200_000,
   /** With `drift: report`: differences of one bridge that are remembered as told, some 200 bytes each. More are told again. */
@@ -91,6 +93,10 @@ export const LIMITS = {
   diffIntervalMs: 1_000,
   /** Changes of the topology file are taken together when they come within this time: editors write in several steps. */
   reloadSettleMs: 100,
+  /** A file up to this size is read in one turn: YAML takes some 1 ms for 1 KiB, JSON a quarter of it. Others have a thread. */
+  topologyInlineSize: 16 * 1024,
+  /** Objects of a topology that come from the thread at once: some 2 µs each to copy. */
+  topologyPartLength: 256,
   /** The state file is written at most this often. */
   stateWriteIntervalMs: 1_000,
   /** Derived MACs, and derived addresses, that are remembered: those in use, and of those that left the file the latest. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Compiler } from '../../src/compiler/compiler.ts';
 import { Site } from '../../src/compiler/site.ts';
 import { ipFromText } from '../../src/lib/addresses.ts';
+import { finish } from '../../src/lib/steps.ts';
 import type { Settings } from '../../src/topology/model.ts';
 import {
   apply,
@@ -21,25 +22,24 @@ const host = (name: string, localIp: string) => makeHost(name, { localIp: ipFrom
 
 function site(settings: Partial<Settings> = {}): Site {
   const made = new Site();
-  made.setTopology(
-    makeTopology({
-      settings,
-      hosts: [host('a', '192.0.2.1'), host('b', '192.0.2.2'), host('c', '192.0.2.3'), makeHost('untunnelled')],
-      networks: [
-        makeNetwork('blue', 'vxlan', { segmentationId: 1 }),
-        makeNetwork('green', 'gre', { segmentationId: 1 }),
-        makeNetwork('wire', 'flat', { physicalNetwork: 'public' }),
-      ],
-      ports: [
-        makePort('blue1', 'blue'),
-        makePort('blue2', 'blue'),
-        makePort('green1', 'green'),
-        makePort('green2', 'green'),
-        makePort('wire1', 'wire'),
-        makePort('wire2', 'wire'),
-      ],
-    }),
-  );
+  const topology = makeTopology({
+    settings,
+    hosts: [host('a', '192.0.2.1'), host('b', '192.0.2.2'), host('c', '192.0.2.3'), makeHost('untunnelled')],
+    networks: [
+      makeNetwork('blue', 'vxlan', { segmentationId: 1 }),
+      makeNetwork('green', 'gre', { segmentationId: 1 }),
+      makeNetwork('wire', 'flat', { physicalNetwork: 'public' }),
+    ],
+    ports: [
+      makePort('blue1', 'blue'),
+      makePort('blue2', 'blue'),
+      makePort('green1', 'green'),
+      makePort('green2', 'green'),
+      makePort('wire1', 'wire'),
+      makePort('wire2', 'wire'),
+    ],
+  });
+  finish(made.setTopologySteps(topology));
   return made;
 }
 

@@ -11,7 +11,8 @@ import { liveFlows } from '../controller/live-flows.ts';
 import { Metrics, MetricsServer } from '../controller/metrics.ts';
 import { defaultStateDirectory } from '../controller/state-store.ts';
 import { readStatus, type TopologyStatus } from '../controller/status.ts';
-import { readTopologyFile, TopologyWatcher } from '../controller/topology-file.ts';
+import { TopologyWatcher } from '../controller/topology-file.ts';
+import { TopologyReader } from '../controller/topology-reader.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { createLogger, type Logger, type LogLevel } from '../lib/log.ts';
 import { formatTopologyError } from '../topology/error.ts';
@@ -48,13 +49,14 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
     ...(tls && { tls }),
     logger,
   });
-  const reading = readTopologyFile(file, controller.heldValues);
+  const reader = new TopologyReader(file);
+  const reading = await reader.read(controller.heldValues);
   if ('errors' in reading) {
     for (const error of reading.errors) terminal.talk(`${formatTopologyError(error)}\n`);
     terminal.talk(`heddle: ${file} has ${plural(reading.errors.length, 'error')}; nothing was started\n`);
     return EXIT.finding;
   }
-  const source = new TopologySource(file, controller, logger);
+  const source = new TopologySource({ file, reader, controller, logger });
   const control = await serveControl(
     options.control ?? defaultControlPath(process.env, userId),
     handlersOf(controller, source),
@@ -66,10 +68,11 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
     await controller.start(reading.topology);
     controller.hold(reading.derived);
     logger.info({ file, control: control.path, pid: process.pid }, 'heddle runs');
-    const watcher = new TopologyWatcher(file, () => source.reload());
-    const signal = await untilSignalled(() => source.reload());
+    const watcher = new TopologyWatcher(file, () => void source.reload());
+    const signal = await untilSignalled(() => void source.reload());
     logger.info({ signal }, 'heddle ends; the switches keep their flows');
     await watcher.close();
+    await reader.close();
     return EXIT.success;
   } finally {
     await controller.close();
@@ -78,38 +81,55 @@ export async function run(file: string, options: RunOptions, terminal: Terminal)
   }
 }
 
+interface TopologySourceOptions {
+  readonly file: string;
+  readonly reader: TopologyReader;
+  readonly controller: Controller;
+  readonly logger: Logger;
+}
+
 /** The file as it was last read. */
 class TopologySource {
-  readonly #file: string;
-  readonly #controller: Controller;
-  readonly #logger: Logger;
+  readonly #options: TopologySourceOptions;
   #loadedAt = new Date();
   #errors: readonly string[] = [];
+  #isReading = false;
+  #isDue = false;
 
-  constructor(file: string, controller: Controller, logger: Logger) {
-    this.#file = file;
-    this.#controller = controller;
-    this.#logger = logger;
+  constructor(options: TopologySourceOptions) {
+    this.#options = options;
   }
 
   get status(): TopologyStatus {
-    return { file: this.#file, loadedAt: this.#loadedAt.toISOString(), errors: this.#errors };
+    return { file: this.#options.file, loadedAt: this.#loadedAt.toISOString(), errors: this.#errors };
+  }
+
+  /** Once more, and again after that when it is asked for meanwhile. */
+  async reload(): Promise<void> {
+    this.#isDue = true;
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#isDue) {
+      this.#isDue = false;
+      await this.#reload();
+    }
+    this.#isReading = false;
   }
 
   /** All or nothing: a file that does not validate is told, and changes nothing. */
-  reload(): void {
-    const file = this.#file;
+  async #reload(): Promise<void> {
+    const { file, reader, controller, logger } = this.#options;
     try {
-      const reading = readTopologyFile(file, this.#controller.heldValues);
+      const reading = await reader.read(controller.heldValues);
       if ('errors' in reading) {
         this.#refuse(reading.errors.map(formatTopologyError));
         return;
       }
       this.#errors = [];
       this.#loadedAt = new Date();
-      this.#controller.setTopology(reading.topology);
-      this.#controller.hold(reading.derived);
-      this.#logger.info({ file, generation: this.#controller.generation }, 'topology read again');
+      await controller.setTopology(reading.topology);
+      controller.hold(reading.derived);
+      logger.info({ file, generation: controller.generation }, 'topology read again');
     } catch (error) {
       if (!(error instanceof HeddleError)) throw error;
       this.#refuse([error.message]);
@@ -118,9 +138,10 @@ class TopologySource {
 
   #refuse(errors: readonly string[]): void {
     this.#errors = errors;
-    for (const error of errors) this.#logger.error({ file: this.#file, error }, 'topology not taken');
-    const context = { file: this.#file, count: errors.length };
-    this.#logger.error(context, 'the topology file was not taken; the one before it stays in force');
+    const { file, logger } = this.#options;
+    for (const error of errors) logger.error({ file, error }, 'topology not taken');
+    const context = { file, count: errors.length };
+    logger.error(context, 'the topology file was not taken; the one before it stays in force');
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Stands between a controller and a real bridge, and breaks what tests want broken: a connection is cut after so many messages
- * or bytes of either side, or a message is changed on its way. Serves test/ovs/.
+ * or bytes of either side, a message is changed on its way, or all that the controller says waits. Serves test/ovs/ and
+ * test/netns/.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { FrameCutter } from '../../src/openflow/frame.ts';
@@ -17,6 +18,8 @@ export interface Cut {
   readonly afterBytes?: number;
   /** Cut when a message has been passed on of which this is so. */
   readonly afterMessage?: (frame: Uint8Array) => boolean;
+  /** Cut in the middle of a message, when this many bytes of it have been passed on; undefined: not in this one. */
+  readonly within?: (frame: Uint8Array) => number | undefined;
   /**
    * From then on nothing more of this side is passed on, but the connection ends only behind such a message of the other side. A
    * switch that cannot write an answer any more does not read what was sent before, either.
@@ -37,6 +40,8 @@ export class OpenFlowProxy {
   readonly #upstream: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** What the controller has said since `hold`, and to whom. */
+  #held: { readonly to: Socket; readonly frame: Buffer }[] | undefined;
   /** Connections that were cut as `cutOf` wanted. */
   cutCount = 0;
   /** Asked for each connection. */
@@ -56,6 +61,23 @@ export class OpenFlowProxy {
       proxy.#server.listen(path, resolve);
     });
     return proxy;
+  }
+
+  /** From now on nothing of the controller's is passed on. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** Messages of the controller's that wait. */
+  get heldCount(): number {
+    return this.#held?.length ?? 0;
+  }
+
+  /** Pass on what waits, in its order, and what comes. */
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { to, frame } of held) if (!to.destroyed) to.write(frame);
   }
 
   async stop(): Promise<void> {
@@ -105,6 +127,11 @@ export class OpenFlowProxy {
         // The chunk is not ours to change.
         const copy = Buffer.from(frame);
         this.alter(copy, side);
+        if (this.#held !== undefined && side === 'controller') {
+          this.#held.push({ to, frame: copy });
+          continue;
+        }
+        bytesLeft = Math.min(bytesLeft, (isCutSide ? cut.within?.(copy) : undefined) ?? bytesLeft);
         to.write(copy.subarray(0, Math.min(copy.length, bytesLeft)));
         messagesLeft -= 1;
         bytesLeft -= copy.length;

@@ -20,6 +20,30 @@ export async function sendFrames(namespace: Namespace, link: string, frames: rea
   await namespace.run(['/usr/bin/python3', '-c', SENDER, link], { input });
 }
 
+/** As SENDER, all of them again and again: one every so many seconds, the second argument. */
+const REPEATER = `
+import socket, sys, time
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind((sys.argv[1], 0))
+frames = [bytes.fromhex(line) for line in sys.argv[3:]]
+due = time.monotonic()
+while True:
+    for frame in frames:
+        wire.send(frame)
+        due += float(sys.argv[2])
+        time.sleep(max(0, due - time.monotonic()))
+`;
+
+/** Send these frames one after the other, again and again, until the process is ended. */
+export function repeatFrames(
+  namespace: Namespace,
+  link: string,
+  { frames, intervalMs }: { readonly frames: readonly Buffer[]; readonly intervalMs: number },
+): ChildProcess {
+  const hex = frames.map((frame) => frame.toString('hex'));
+  return namespace.start(['/usr/bin/python3', '-c', REPEATER, link, `${intervalMs / 1000}`, ...hex]);
+}
+
 /** The far end of a TCP conversation. */
 export class Receiver {
   readonly #closed: Promise<unknown>;

@@ -212,10 +212,8 @@ class SiteOwners {
     const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
     const here = profile.templates.part(tun.arpForLocal, { localVlan });
     const { templates, features } = profile;
-    const behind = remembered((host) => {
-      const ofport = view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host))));
-      return ofport === undefined ? undefined : templates.part(tun.remotePort, { localVlan, segmentationId, ofport });
-    });
+    const ofports = remembered((host) => view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host)))));
+    const behind = templates.part(tun.remotePort, { localVlan, segmentationId, ofport: 0 });
     // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
     const isAsked =
       network.external || view.read(this.#world.site.presentNetworks.at(pairKey(name, networkId))) === true;
@@ -226,11 +224,10 @@ class SiteOwners {
         const own = isReady ? this.#localPorts.of(portId, this.#world.ports) : undefined;
         return own === undefined ? NO_FLOWS : templates.renderParts(tun.arpForLocal, own, here, features);
       }
-      const end = behind(location);
+      const ofport = ofports(location);
       const other = (isAsked ? this.#askedPorts : this.#unaskedPorts).of(portId, this.#world.ports);
-      return other === undefined || end === undefined
-        ? NO_FLOWS
-        : templates.renderParts(tun.remotePort, other, end, features);
+      if (other === undefined || ofport === undefined) return NO_FLOWS;
+      return templates.renderParts(tun.remotePort, other, behind.having('ofport', ofport), features);
     });
     return NOTHING;
   });

@@ -98,23 +98,45 @@ interface Structure {
 
 /** Some properties of many entities of one rule, taken apart once. */
 export class EntityPart {
-  readonly properties: Partial<Entity>;
+  readonly #properties: Partial<Entity>;
   readonly structure: Structure;
-  readonly values: readonly TemplateValue[];
+  readonly values: TemplateValue[];
   readonly cookieLow: number;
   #nameId = -1;
+  /** The property that changes, and its place among the values. */
+  #changes: string | undefined;
+  #place = 0;
+  #isChanged = false;
 
   /** For Templates.part. */
-  constructor(rule: AnyRule, properties: Partial<Entity>, structure: Structure, values: readonly TemplateValue[]) {
+  constructor(rule: AnyRule, properties: Partial<Entity>, structure: Structure, values: TemplateValue[]) {
     const { object } = properties;
-    this.properties = properties;
+    this.#properties = properties;
     this.structure = structure;
     this.values = values;
     this.cookieLow = object === undefined ? 0 : originHash(rule.ruleName, object);
   }
 
+  get properties(): Partial<Entity> {
+    if (!this.#isChanged) return this.#properties;
+    return Object.fromEntries(Object.keys(this.#properties).map((property, place) => [property, this.values[place]]));
+  }
+
+  /** With another number for a property, for the next render. All properties must be numbers that the rule copies. */
+  having(property: string, value: number): this {
+    if (property !== this.#changes) {
+      const properties = Object.keys(this.#properties);
+      invariant(properties.length === this.values.length, 'Each property is a number.', { property });
+      this.#changes = property;
+      this.#place = properties.indexOf(property);
+    }
+    this.#isChanged = true;
+    this.values[this.#place] = value;
+    return this;
+  }
+
   holdName(names: SharedNames): number {
-    this.#nameId = names.hold(this.properties.object ?? '', this.#nameId);
+    this.#nameId = names.hold(this.#properties.object ?? '', this.#nameId);
     return this.#nameId;
   }
 }

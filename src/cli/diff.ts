@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BridgeDifference, DifferenceLine } from '../controller/bridge-difference.ts';
-import { differenceLines } from '../controller/bridge-difference.ts';
+import { compareInstalled } from '../controller/bridge-difference.ts';
 import { askControl, defaultControlPath } from '../controller/control-socket.ts';
 import { dumpBridge } from '../controller/dump-bridge.ts';
 import { examine } from '../controller/examine.ts';
@@ -16,10 +16,8 @@ import { readTopologyFile } from '../controller/topology-file.ts';
 import { bridgesOf } from '../controller/wanted.ts';
 import { type FlowTextOptions, formatFlow } from '../flow/format.ts';
 import { parseFlow } from '../flow/parse.ts';
-import { macFromText } from '../lib/addresses.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
-import { reconcile } from '../switch/reconcile.ts';
 import { formatTopologyError } from '../topology/error.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
@@ -111,24 +109,16 @@ async function lookAt(
   const bridges = chooseBridges(host, options.bridge);
   const directory = socketDirectory(host);
   const views = await lookAtAll(topology, host, options, terminal);
-  const compiler = survey({
-    topology,
-    views,
-    hostMacs: new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)])),
-    portHosts: new Map(Object.entries(state.portHosts)),
-  });
+  const compiler = survey({ topology, views, state });
   const differences: BridgeDifference[] = [];
   for (const bridge of bridges) {
     const installed = await dumpBridge(`unix:${directory}/${bridge}.mgmt`);
-    const difference = reconcile(compiler.book(host.name, bridge)?.flows() ?? [], installed);
     const ports = views.get(host.name)?.bridges.get(bridge)?.ports ?? new Map();
     differences.push({
       host: host.name,
       bridge,
       portNames: [...ports].flatMap(([name, { ofport }]) => (ofport === undefined ? [] : [[ofport, name] as const])),
-      lines: differenceLines(difference, (origin) => compiler.locate(origin)),
-      sameCount: difference.sameCount,
-      learnedCount: difference.learnedCount,
+      ...compareInstalled(compiler.book(host.name, bridge), installed, (origin) => compiler.locate(origin)),
     });
   }
   return differences;
@@ -206,11 +196,17 @@ function show(bridges: readonly BridgeDifference[], options: DiffOptions, termin
     terminal.out(formatJson(bridges));
     return;
   }
-  for (const { host, bridge, portNames, lines, sameCount, learnedCount } of bridges) {
+  for (const one of bridges) {
+    const { host, bridge, portNames, lines } = one;
     const counts = (['missing', 'foreign', 'different'] as const).map(
       (kind) => `${lines.filter((line) => line.kind === kind).length} ${kind}`,
     );
-    const rest = `${plural(sameCount, 'flow')} as computed, ${learnedCount} learned`;
+    const numbered = [
+      ...(one.sameGroupCount > 0 ? [plural(one.sameGroupCount, 'group')] : []),
+      ...(one.sameMeterCount > 0 ? [plural(one.sameMeterCount, 'meter')] : []),
+    ];
+    const same = [plural(one.sameCount, 'flow'), ...numbered].join(', ');
+    const rest = `${same} as computed, ${one.learnedCount} learned`;
     terminal.out(`${paint(terminal, 'bold', `# ${host} ${bridge}: ${counts.join(', ')}; ${rest}`)}\n`);
     const format = options.names ? { portNames: new Map(portNames) } : undefined;
     for (const line of lines) for (const text of describe(line, format, terminal)) terminal.out(`${text}\n`);
@@ -218,16 +214,25 @@ function show(bridges: readonly BridgeDifference[], options: DiffOptions, termin
 }
 
 function describe(line: DifferenceLine, format: FlowTextOptions | undefined, terminal: Terminal): string[] {
-  const { kind, computed, installed, origin, wasOurs } = line;
+  const { subject, kind, computed, installed, origin, wasOurs } = line;
   const word = paint(terminal, STYLES[kind], kind.padEnd(9));
-  const text = (flow: string): string => (format === undefined ? flow : renamed(flow, format));
-  const why =
-    origin === undefined ? (wasOurs ? "was heddle's, is not computed any more" : "not heddle's") : originText(origin);
-  const comment = paint(terminal, 'gray', `# ${why}`);
+  const isRenamed = format !== undefined && subject === 'flow';
+  const text = (flow: string): string => (isRenamed ? renamed(flow, format) : flow);
+  const comment = paint(
+    terminal,
+    'gray',
+    `# ${origin === undefined ? foreignText(subject, wasOurs) : originText(origin)}`,
+  );
   if (kind === 'different') {
     return [`${word} ${text(computed ?? '')}  ${comment}`, `${'installed'} ${text(installed ?? '')}`];
   }
   return [`${word} ${text(computed ?? installed ?? '')}  ${comment}`];
+}
+
+/** Groups and meters have no cookie that would tell whose they are. */
+function foreignText(subject: DifferenceLine['subject'], wasOurs = false): string {
+  if (subject !== 'flow') return 'not computed';
+  return wasOurs ? "was heddle's, is not computed any more" : "not heddle's";
 }
 
 function renamed(text: string, format: FlowTextOptions): string {

@@ -2,7 +2,12 @@
  * `heddle plan OLD NEW`: the flow-mods that the controller would send if OLD were in force and NEW took its place. Offline, with
  * names for port numbers; what keeps its place keeps its ofport and its local VLAN, as on real hosts.
  */
-import { type PlannedBridge, type PlannedFlowMod, planChange } from '../controller/plan-change.ts';
+import {
+  type PlannedBridge,
+  type PlannedFlowMod,
+  type PlannedNumbered,
+  planChange,
+} from '../controller/plan-change.ts';
 import { readTopologyFile } from '../controller/topology-file.ts';
 import { formatTopologyError } from '../topology/error.ts';
 import type { HeldValues, LoadedTopology } from '../topology/load.ts';
@@ -20,6 +25,17 @@ const STYLES: Readonly<Record<PlannedFlowMod['command'], Style>> = {
   add: 'green',
   modify_strict: 'yellow',
   delete_strict: 'red',
+};
+
+const NUMBERED_STYLES: Readonly<Record<PlannedNumbered['command'], Style>> = {
+  add: 'green',
+  modify: 'yellow',
+  delete: 'red',
+};
+const NUMBERED_WORDS: Readonly<Record<PlannedNumbered['command'], string>> = {
+  add: 'add',
+  modify: 'mod',
+  delete: 'del',
 };
 
 /** Exits 1 when something would change. */
@@ -51,14 +67,39 @@ function read(file: string, terminal: Terminal, held?: HeldValues): LoadedTopolo
 }
 
 function print(planned: readonly PlannedBridge[], terminal: Terminal): void {
-  for (const { host, bridge, counts, flowMods } of planned) {
-    const title = `# ${host} ${bridge}: ${counts.add} add, ${counts.modify} modify, ${counts.delete} delete`;
-    terminal.out(`${paint(terminal, 'bold', title)}\n`);
+  for (const { host, bridge, counts, flowMods, numberedMods } of planned) {
+    const flows = `# ${host} ${bridge}: ${counts.add} add, ${counts.modify} modify, ${counts.delete} delete`;
+    const title = [flows, ...(['group', 'meter'] as const).flatMap((subject) => numberedTitle(numberedMods, subject))];
+    terminal.out(`${paint(terminal, 'bold', title.join('; '))}\n`);
+    // ovs-ofctl reads neither among flows: comments to it, in the words of its own commands.
+    for (const { subject, command, text, was, origin } of numberedMods) {
+      const why = paint(terminal, 'gray', `# ${originText(origin)}${was === undefined ? '' : `; was ${was}`}`);
+      terminal.out(
+        `# ${paint(terminal, NUMBERED_STYLES[command], `${NUMBERED_WORDS[command]}-${subject}`)} ${text}  ${why}\n`,
+      );
+    }
     for (const { command, text, was, origin } of flowMods) {
       const why = paint(terminal, 'gray', `# ${originText(origin)}${was === undefined ? '' : `; was ${was}`}`);
       terminal.out(`${paint(terminal, STYLES[command], command)} ${text}  ${why}\n`);
     }
   }
   const total = planned.reduce((sum, { flowMods }) => sum + flowMods.length, 0);
-  terminal.talk(`${plural(total, 'flow-mod')} on ${plural(planned.length, 'bridge')}\n`);
+  const parts = [plural(total, 'flow-mod')];
+  for (const subject of ['group', 'meter'] as const) {
+    const count = planned.reduce((sum, { numberedMods }) => sum + ofSubject(numberedMods, subject).length, 0);
+    if (count > 0) parts.push(plural(count, `${subject}-mod`));
+  }
+  terminal.talk(`${parts.join(', ')} on ${plural(planned.length, 'bridge')}\n`);
+}
+
+const ofSubject = (mods: readonly PlannedNumbered[], subject: PlannedNumbered['subject']): readonly PlannedNumbered[] =>
+  mods.filter((one) => one.subject === subject);
+
+/** `groups: 1 add, 0 modify, 2 delete`, where there are any. */
+function numberedTitle(mods: readonly PlannedNumbered[], subject: PlannedNumbered['subject']): string[] {
+  const ours = ofSubject(mods, subject);
+  if (ours.length === 0) return [];
+  const count = (command: PlannedNumbered['command']): string =>
+    `${ours.filter((one) => one.command === command).length} ${command}`;
+  return [`${subject}s: ${count('add')}, ${count('modify')}, ${count('delete')}`];
 }

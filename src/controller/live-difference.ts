@@ -1,8 +1,7 @@
 /** The running controller's books against its switches' dumps: the answer to `heddle diff --live`. */
 
 import { HeddleError } from '../lib/errors.ts';
-import { reconcile } from '../switch/reconcile.ts';
-import { type BridgeDifference, differenceLines } from './bridge-difference.ts';
+import { type BridgeDifference, compareInstalled, dumpInstalled } from './bridge-difference.ts';
 import type { ControlParams } from './control-socket.ts';
 import type { Controller } from './controller.ts';
 import { chooseBridges, portNamesOf } from './live-flows.ts';
@@ -17,16 +16,11 @@ export function liveDifference(controller: Controller, params: ControlParams): P
         const message = `${agent.name}: bridge ${bridge} is not connected; heddle status says what is waited for`;
         throw new HeddleError('NOT_CONNECTED', message);
       }
-      const installed = await connection.dumpFlows();
-      const difference = reconcile(controller.compiler.book(agent.name, bridge)?.flows() ?? [], installed);
-      return {
-        host: agent.name,
-        bridge,
-        portNames: portNamesOf(agent, bridge),
-        lines: differenceLines(difference, (origin) => controller.compiler.locate(origin)),
-        sameCount: difference.sameCount,
-        learnedCount: difference.learnedCount,
-      };
+      const installed = await dumpInstalled(connection);
+      const { compiler } = controller;
+      const book = compiler.book(agent.name, bridge);
+      const difference = compareInstalled(book, installed, (origin) => compiler.locate(origin));
+      return { host: agent.name, bridge, portNames: portNamesOf(agent, bridge), ...difference };
     }),
   );
 }

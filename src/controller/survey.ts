@@ -3,25 +3,36 @@
  * one look at each host. Serves `heddle diff FILE`; pure.
  */
 import { Compiler } from '../compiler/compiler.ts';
+import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
+import { ipFromText, macFromText } from '../lib/addresses.ts';
 import type { Topology } from '../topology/model.ts';
 import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
 import { allocateHostMacs } from './host-macs.ts';
 import { locatePort, Sightings } from './port-locations.ts';
+import type { State } from './state-store.ts';
 import type { SwitchView } from './switch-view.ts';
 
 export interface SurveyRequest {
   readonly topology: Topology;
   /** What the hosts that answered show, by name. */
   readonly views: ReadonlyMap<string, SwitchView>;
-  /** Of the controller's state, where it is known: host MACs by host name, and where ports were last seen. */
-  readonly hostMacs: ReadonlyMap<string, number>;
-  readonly portHosts: ReadonlyMap<string, string>;
+  /** The controller's, where it is known. */
+  readonly state: State;
 }
 
 /** Compiles everything once. Throws LocalVlanError. */
-export function survey({ topology, views, hostMacs, portHosts }: SurveyRequest): Compiler {
+export function survey(request: SurveyRequest): Compiler {
+  const { topology, views, state } = request;
+  const hostMacs = new Map(Object.entries(state.hostMacs).map(([name, mac]) => [name, macFromText(mac)]));
+  const portHosts = new Map(Object.entries(state.portHosts));
   const compiler = new Compiler();
+  compiler.setGatewayLeads(new Map(Object.entries(state.gatewayLeads)));
   compiler.setTopology(topology);
+  const routerIds = compiler.site.gateways.model.routers.keys();
+  compiler.setZones(zonesOfAll(allocateZoneNumbers(routerIds, new Map(Object.entries(state.zoneNumbers)))));
+  for (const { host, network, ip, mac } of state.outsideNeighbours) {
+    compiler.setOutsideNeighbour(host, network, ipFromText(ip), macFromText(mac));
+  }
   for (const [name, mac] of allocateHostMacs(topology.hosts.values(), hostMacs, topology.settings.dvrBaseMac)) {
     compiler.setHostMac(name, mac);
   }
@@ -41,10 +52,10 @@ export function survey({ topology, views, hostMacs, portHosts }: SurveyRequest):
       ...(port.host !== undefined && { host: port.host }),
       ...(lastHost !== undefined && { lastHost }),
     };
-    const request = { portId: port.id, sightings: sightings.of(port.id), ...believed };
+    const seen = { portId: port.id, sightings: sightings.of(port.id), ...believed };
     compiler.setPortLocation(
       port.id,
-      locatePort(request, (name) => sightings.isKnown(name)),
+      locatePort(seen, (name) => sightings.isKnown(name)),
     );
   }
   for (const host of topology.hosts.values()) {

@@ -3,9 +3,10 @@
  * and the command line.
  */
 import { PORT } from './flow.ts';
-import { formatActions } from './format.ts';
+import { type FlowTextOptions, formatActions } from './format.ts';
 import type { Group, GroupType } from './group.ts';
 import { METER_CONTROLLER, METER_FLAGS, type Meter, type MeterBand } from './meter.ts';
+import { formatPort } from './port-text.ts';
 
 const TYPE_TEXTS: Readonly<Record<GroupType, string>> = {
   all: 'all',
@@ -15,13 +16,13 @@ const TYPE_TEXTS: Readonly<Record<GroupType, string>> = {
 };
 
 /** `group_id=7,type=select,bucket=weight:2,actions=output:1` */
-export function formatGroup({ group, groupType, buckets }: Group): string {
+export function formatGroup({ group, groupType, buckets }: Group, options: FlowTextOptions = {}): string {
   const texts = buckets.map(({ weight, watchPort, watchGroup, actions, unknown }) => {
     const parts = [
       ...(groupType === 'select' && weight !== 1 ? [`weight:${weight}`] : []),
-      ...(watchPort === PORT.any ? [] : [`watch_port:${watchPort}`]),
+      ...(watchPort === PORT.any ? [] : [`watch_port:${formatPort(watchPort, options.portNames)}`]),
       ...(watchGroup === PORT.any ? [] : [`watch_group:${watchGroup}`]),
-      `actions=${unknown ?? formatActions(actions)}`,
+      `actions=${unknown ?? formatActions(actions, options)}`,
     ];
     return `,bucket=${parts.join(',')}`;
   });

@@ -6,9 +6,8 @@ import type { Action } from '../flow/action.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { finish } from '../lib/steps.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
-import type { Group, Meter } from '../openflow/messages.ts';
-import { OpenFlowError } from '../openflow/requests.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
+import { dumpNumbered, type NumberedDump } from './dump-numbered.ts';
 import { inSlices } from './dump-slices.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import {
@@ -25,10 +24,8 @@ import { type OtherFlows, SameFlows } from './same-flows.ts';
 import { inTurns } from './turns.ts';
 
 /** A whole bridge as the switch told it. */
-export interface BridgeDump {
+export interface BridgeDump extends NumberedDump {
   readonly flowFrames: readonly Uint8Array[];
-  readonly groups: readonly Group[];
-  readonly meters: readonly Meter[];
 }
 
 export interface Comparison {
@@ -68,19 +65,14 @@ export class BridgeComparer {
 
   /** Rejects with ConnectionClosedError, or HeddleError UNREADABLE_REPLY, BAD_FLOW_DUMP. */
   async dump(connection: SwitchConnection): Promise<BridgeDump> {
-    const [flowFrames, groups, meters] = await Promise.all([
+    const [flowFrames, numbered] = await Promise.all([
       inSlices(connection, {
         dump: (selection) => connection.dumpFlowFrames(selection),
         take: (frames) => inTurns(this.#same.take(frames)),
       }),
-      orNone(connection.multipart({ kind: 'groupDesc' })),
-      orNone(connection.multipart({ kind: 'meterConfig' })),
+      dumpNumbered(connection),
     ]);
-    return {
-      flowFrames,
-      groups: groups.flatMap((part) => part.groups),
-      meters: meters.flatMap((part) => part.meters),
-    };
+    return { flowFrames, ...numbered };
   }
 
   /** `atThatMoment` is called at the moment whose book it is, before anything can change. Throws HeddleError BAD_FLOW_DUMP. */
@@ -146,16 +138,6 @@ const NO_DIFFERENCE: Difference = {
   sameCount: 0,
   refused: [],
 };
-
-/** A switch without groups or meters says so with an error. */
-async function orNone<Part>(parts: Promise<readonly Part[]>): Promise<readonly Part[]> {
-  try {
-    return await parts;
-  } catch (error) {
-    if (error instanceof OpenFlowError) return [];
-    throw error;
-  }
-}
 
 function* sendAgain(
   flows: readonly DesiredFlow[],

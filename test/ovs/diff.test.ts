@@ -104,6 +104,75 @@ test('of the running controller says the same, and as JSON', async () => {
   }
 });
 
+test('groups and meters are in it, of a site with ways outside, from the file alone and from the controller', async () => {
+  const bridge_mappings = { wire: 'br-ex' };
+  site = await ControlledSite.prepare({
+    settings: { drift: 'report' },
+    hosts: { node1: { agent_mode: 'dvr_snat', bridge_mappings }, node2: { agent_mode: 'dvr_snat', bridge_mappings } },
+    networks: [
+      { id: 'blue', network_type: 'vxlan', segmentation_id: 1001, subnets: [{ id: 'blue4', cidr: '10.0.0.0/24' }] },
+      {
+        id: 'public',
+        network_type: 'flat',
+        physical_network: 'wire',
+        external: true,
+        subnets: [{ cidr: '203.0.113.0/24' }],
+      },
+    ],
+    routers: [{ id: 'r', interfaces: [{ subnet: 'blue4' }], external_gateway_info: { network: 'public' } }],
+    ports: [{ id: 'blue1', network: 'blue' }],
+    floating_ips: [{ floating_ip_address: '203.0.113.50', floating_network: 'public', port: 'blue1' }],
+  });
+  for (const host of site.hosts.values()) await host.addBridge('br-ex');
+  await site.startController();
+  await site.converged();
+  await site.plug('node1', 'blue1');
+  await site.inStep();
+  await site.until('groups', async () => (await site.host('node2').dumpNumbered('br-tun')).length > 0);
+  await site.inStep();
+  const [, group = ''] = /^group_id=(\d+)/.exec((await site.host('node2').dumpNumbered('br-tun')).join('\n')) ?? [];
+  const file = join(site.directory, 'site.json');
+  writeFileSync(file, site.text());
+  await site.stopController();
+  for (const host of ['node1', 'node2']) {
+    const { status, out } = await ask(file, { host });
+    expect(out).toMatch(
+      /^# node\d br-int: 0 missing, 0 foreign, 0 different; \d+ flows, \d+ meters as computed, 0 learned$/m,
+    );
+    expect(status, out).toBe(0);
+  }
+  await site.host('node2').ofctl('mod-group', 'br-tun', `group_id=${group},type=all`);
+  await site.host('node2').ofctl('add-group', 'br-tun', 'group_id=7,type=all');
+  await site.host('node2').ofctl('mod-meter', 'br-int', 'meter=5,pktps,band=type=drop,rate=7');
+  await site.host('node2').ofctl('add-meter', 'br-int', 'meter=99,kbps,band=type=drop,rate=7');
+
+  const { status, out } = await ask(file, { host: 'node2' });
+  expect(status).toBe(1);
+  expectNumbered(out, group);
+  // Nobody repairs, so the controller finds the same.
+  await site.startController();
+  await site.converged();
+  const control = join(site.directory, 'control.sock');
+  const server = await serveControl(control, { diff: (params) => liveDifference(site.controller, params) });
+  try {
+    await site.host('node2').ofctl('mod-group', 'br-tun', `group_id=${group},type=all`);
+    await site.host('node2').ofctl('mod-meter', 'br-int', 'meter=5,pktps,band=type=drop,rate=7');
+    const live = await ask(undefined, { live: true, host: 'node2', control });
+    expectNumbered(live.out, group);
+  } finally {
+    await server.close();
+  }
+});
+
+function expectNumbered(out: string, group: string): void {
+  expect(out).toMatch(new RegExp(`^different group_id=${group},type=ff,bucket=.* # .* of router r \\(`, 'm'));
+  expect(out).toMatch(new RegExp(`^installed group_id=${group},type=all$`, 'm'));
+  expect(out).toMatch(/^foreign {3}group_id=7,type=all {2}# not computed$/m);
+  expect(out).toMatch(/^different meter=5 .* # packet-in-meter of host node2 \(hosts\[1\], line \d+\)$/m);
+  expect(out).toMatch(/^foreign {3}meter=99 kbps bands= type=drop rate=7 {2}# not computed$/m);
+  expect(out).toMatch(/^# node2 br-tun: 0 missing, 1 foreign, 1 different; \d+ flows, 1 group as computed/m);
+}
+
 test('of a file that says something else is the flows of that', async () => {
   const file = await bringUp();
   writeFileSync(file, site.text().replace(/"10\.0\.0\.11"/, '"10.0.0.99"'));

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { plan } from '../../src/cli/plan.ts';
 import { OfflineSite } from '../../src/compiler/offline.ts';
 import { formatFlow } from '../../src/flow/format.ts';
+import { formatGroup } from '../../src/flow/format-group.ts';
 import { loadTopology } from '../../src/topology/load.ts';
 import { OvsSandbox } from '../support/ovs-sandbox.ts';
 
@@ -76,6 +77,36 @@ describe('heddle plan', () => {
     await sandbox.ofctlWithInput(out, '--bundle', '--names', 'add-flows', bridge, '-');
     expect((await sandbox.dumpFlows(bridge)).sort()).toEqual(newFlows.sort());
     await sandbox.vsctl('del-br', bridge);
+  });
+
+  test('groups and meters stand among the flows as comments, in words that ovs-ofctl takes', async () => {
+    const dvr = readFileSync(new URL('../../docs/examples/dvr.yaml', import.meta.url), 'utf8');
+    const twoGateways = dvr.replace('name: node3', 'name: node3\n    agent_mode: dvr_snat');
+    writeFileSync(join(directory, 'dvr.yaml'), dvr);
+    writeFileSync(join(directory, 'two.yaml'), twoGateways);
+    writeFileSync(join(directory, 'none.yaml'), '{ hosts: [{ name: node1, local_ip: 192.0.2.11 }] }');
+    const { out } = await planned('dvr.yaml', 'two.yaml', 'node1', 'br-tun');
+    expect(out).toMatch(/^# node1 br-tun: 0 add, 2 modify, 0 delete; groups: 2 add, 0 modify, 0 delete\n/);
+    const site = new OfflineSite();
+    site.take(read(dvr).topology);
+    site.take(read(twoGateways).topology);
+    const ports = site.bridges.find((one) => one.host === 'node1' && one.bridge === 'br-tun')?.portNames ?? new Map();
+    await sandbox.addBridge('br-tun');
+    for (const [ofport, name] of ports) await sandbox.addPort('br-tun', name, 'type=dummy', `ofport_request=${ofport}`);
+    for (const [, group = ''] of out.matchAll(/^# add-group (.*?) {2}#/gm))
+      await sandbox.ofctl('add-group', 'br-tun', group);
+    await sandbox.ofctlWithInput(out, '--names', 'add-flows', 'br-tun', '-');
+    const wanted = [...(site.compiler.book('node1', 'br-tun')?.groups() ?? [])].map(({ group }) => formatGroup(group));
+    expect(wanted).toHaveLength(2);
+    expect((await sandbox.dumpNumbered('br-tun')).sort()).toEqual(wanted.sort());
+    await sandbox.vsctl('del-br', 'br-tun');
+
+    const { out: fromNone } = await planned('none.yaml', 'dvr.yaml', 'node1', 'br-int');
+    expect(fromNone).toMatch(
+      /^# add-meter meter=5 pktps burst bands= type=drop rate=\d+ burst_size=\d+ {2}# packet-in-meter of/m,
+    );
+    const { out: back } = await planned('two.yaml', 'dvr.yaml', 'node1', 'br-tun');
+    expect(back.match(/^# del-group group_id=\d+,type=ff/gm)).toHaveLength(2);
   });
 
   test('says what changes, where, why, and counts it by bridge', async () => {

@@ -98,7 +98,7 @@ async function onSwitch(): Promise<string[]> {
       const flow = decodeRawFlow(raw);
       return flow === undefined ? 'unknown' : formatFlow(flow);
     }),
-    ...groups.flatMap((part) => part.groups.map(formatGroup)),
+    ...groups.flatMap((part) => part.groups.map((group) => formatGroup(group))),
     ...meters.flatMap((part) => part.meters.map(formatMeter)),
   ].sort();
 }

@@ -217,7 +217,7 @@ describe('controller killed within a bundle', () => {
     ['node1 br-tun', 2],
   ] as const;
   test.each(isThorough ? all : all.slice(-1))('of %s, in message %i', async (name, message) => {
-    for (const state of isThorough ? BOTH : [AFTER]) {
+    for (const state of isThorough ? BOTH : ([AFTER] as const)) {
       const { proxy } = site.bridge(name);
       const { cutCount } = proxy;
       let addCount = 0;

@@ -119,7 +119,8 @@ export class GatewayOwners {
     const entity = { object, ...part, localVlan, floatingIp, fixedIp, macAddress };
     const mtu = inside.mtu < network.mtu ? { mtu: inside.mtu } : {};
     const asker = isAtPort ? undefined : this.#askerOf(view, name, router);
-    const address = { ...wireOf(there), object, macAddress, ip: floatingIp, ...(asker && { asker }) };
+    const nextHops = view.read(gateways.nextHops.at(floating.networkId)) ?? [];
+    const address = { ...wireOf(there), object, macAddress, ip: floatingIp, nextHops, ...(asker && { asker }) };
     return onInt(name, profile, [
       ...flows(profile, address, outside.arpFromOutside),
       ...flows(profile, { ...entity, ...mtu }, nat.toFloatingIp, nat.fromFloatingIp),
@@ -177,11 +178,13 @@ export class GatewayOwners {
     ];
   });
 
-  /** What leads to the gateways of a network's routers, which may be on this host or another. */
+  /** What leads to the gateways of a network's routers, on this host or another; and to guests of an external one. */
   readonly gatewaysInside = owner('gateways of network', (view, name, networkId) => {
-    const routers = this.#world.site.gateways.gatewaysInside.at(networkId);
-    view.each(routers, (router) => this.gatewayInside(name, networkId, router));
-    return NOTHING;
+    const { gatewaysInside, nextHops } = this.#world.site.gateways;
+    view.each(gatewaysInside.at(networkId), (router) => this.gatewayInside(name, networkId, router));
+    const there = view.read(nextHops.at(networkId)) && this.#wired(view, name, networkId);
+    if (there === undefined) return NOTHING;
+    return onInt(name, there.profile, flows(there.profile, wireOf(there), outside.fromFloatingIpElsewhere));
   });
 
   readonly gatewayInside = owner('gateway of network', (view, name, networkId, routerId) => {
@@ -271,7 +274,7 @@ export class GatewayOwners {
     const there = way && this.#wired(view, name, way.networkId);
     if (way === undefined || zones === undefined || there === undefined) return NOTHING;
     const { profile, network, localVlan } = there;
-    const { macAddress, addresses, enableSnat, subnets, nextHops } = way;
+    const { macAddress, addresses, enableSnat, subnets, nextHops, routes } = way;
     const object = `router ${id}`;
     const asker = this.#askerOf(view, name, router);
     const wire = { ...wireOf(there), object, macAddress, ...(asker && { asker }) };
@@ -281,13 +284,14 @@ export class GatewayOwners {
     const entity = { object, routerKey: part.key, zones, localVlan, macAddress, ipv4Addresses, enableSnat };
     return onInt(name, profile, [
       ...flows(profile, wire, outside.outsideMac),
-      ...ipv4Addresses.flatMap((ip) => flows(profile, { ...wire, ip }, outside.arpFromOutside)),
+      ...ipv4Addresses.flatMap((ip) => flows(profile, { ...wire, ip, nextHops }, outside.arpFromOutside)),
       ...(addresses.length > ipv4Addresses.length
         ? flows(profile, { ...wire, addresses }, outside.solicitationFromOutside)
         : []),
       ...flows(profile, entity, nat.answers, gateway.gatewayOutside),
       ...flows(profile, { ...leaving, nextHops }, gateway.gatewayRoute),
       ...subnets.flatMap((subnet) => flows(profile, { ...leaving, subnet }, gateway.gatewaySubnet)),
+      ...routes.flatMap((one) => flows(profile, { ...leaving, ...one }, route)),
     ]);
   }
 
@@ -337,6 +341,7 @@ export class GatewayOwners {
     const routerKey = view.read(this.#world.routers.at(id))?.key;
     if (!isHere || routerKey === undefined || router.hosts.length === 0) return NOTHING;
     const object = `router ${id}`;
+    const destinations = router.outside?.routes.map(({ destination }) => destination) ?? [];
     const macOf = (ip: Ip): number | undefined =>
       router.part.interfaces.find((one) => one.networkId === network.id && one.addresses.some((own) => own.ip === ip))
         ?.macAddress;
@@ -344,7 +349,7 @@ export class GatewayOwners {
       const macAddress = macOf(ip);
       if (networkId !== network.id || macAddress === undefined) return [];
       return [
-        ...flows(profile, { object, routerKey, localVlan, subnet, ip }, gateway.wayToGateway),
+        ...flows(profile, { object, routerKey, localVlan, subnet, ip, destinations }, gateway.wayToGateway),
         ...flows(profile, { object, localVlan, macAddress, addresses: [ip] }, neighbour),
       ];
     });
@@ -375,7 +380,7 @@ function wireOf({ network, localVlan, ofport }: Wired) {
 
 function floatingRouteOf(
   { object, routerKey, localVlan, fixedIp }: nat.FloatingIp,
-  { subnets, gatewayIp }: BoundFloatingIp,
+  { subnets, gatewayIp, routes }: BoundFloatingIp,
   { inside, network }: { readonly inside: Network; readonly network: Network },
 ): nat.FloatingRoute {
   return {
@@ -384,6 +389,7 @@ function floatingRouteOf(
     fixedIp,
     localVlan,
     subnets,
+    routes,
     ...(gatewayIp !== undefined && { gatewayIp }),
     ...(network.mtu < inside.mtu && { mtu: network.mtu }),
   };

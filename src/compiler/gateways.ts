@@ -3,7 +3,7 @@
  * hosts those can be; and every floating IP. Pure; made whole from each topology.
  */
 import { originHash } from '../flow/cookie.ts';
-import { type Ip, type Prefix, prefixContains } from '../lib/addresses.ts';
+import { type Ip, type Prefix, prefixContains, prefixToText } from '../lib/addresses.ts';
 import type { Host, Network, Router, Topology } from '../topology/model.ts';
 import { isTunnelled } from './names.ts';
 import { compareText, hasRouters, type RoutedRouter, type RoutingModel, routedRouter } from './routing.ts';
@@ -40,6 +40,13 @@ export interface Outside {
   readonly subnets: readonly Prefix[];
   /** The external network's gateways, one of each family at most. */
   readonly nextHops: readonly Ip[];
+  /** The router's routes by neighbours on the external network; one for each destination. */
+  readonly routes: readonly OutsideRoute[];
+}
+
+export interface OutsideRoute {
+  readonly destination: Prefix;
+  readonly nextHop: Ip;
 }
 
 /** A floating IP that leads somewhere. */
@@ -56,6 +63,8 @@ export interface BoundFloatingIp {
   /** Of the external network: its subnets, and the gateway of the one that the floating IP is of, else of the router. */
   readonly subnets: readonly Prefix[];
   readonly gatewayIp?: number;
+  /** Of its router, by neighbours on the external network. */
+  readonly routes: readonly OutsideRoute[];
 }
 
 export interface GatewayModel {
@@ -116,7 +125,8 @@ function homeless({ id, hosts, outside, isDistributed }: GatewayRouter): readonl
 
 function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {
   const interfaces = router.distributed ? router.snatPorts : router.interfaces;
-  const outside = outsideOf(router, topology);
+  const part = routedRouter({ ...router, interfaces }, topology, key);
+  const outside = outsideOf(router, topology, part);
   const external = outside && topology.networks.get(outside.networkId);
   const hosts = gatewayHosts(topology, external, canFailOver(topology, interfaces));
   const ways = interfaces.flatMap(({ networkId, subnetId, ipAddress: ip }) => {
@@ -126,7 +136,7 @@ function gatewayRouter(router: Router, topology: Topology, key: number): Gateway
   return {
     id: router.id,
     isDistributed: router.distributed,
-    part: routedRouter({ ...router, interfaces }, topology, key),
+    part,
     ways,
     ...(outside && { outside }),
     hosts,
@@ -134,13 +144,28 @@ function gatewayRouter(router: Router, topology: Topology, key: number): Gateway
   };
 }
 
-function outsideOf({ externalGatewayInfo: gateway }: Router, topology: Topology): Outside | undefined {
+function outsideOf(router: Router, topology: Topology, part: RoutedRouter): Outside | undefined {
+  const { externalGatewayInfo: gateway } = router;
   if (gateway === undefined) return undefined;
   const { networkId, macAddress, enableSnat, externalFixedIps } = gateway;
   const addresses = externalFixedIps.map(({ ipAddress }) => ipAddress);
   const own = externalFixedIps.flatMap(({ subnetId }) => topology.subnets.get(subnetId)?.gatewayIp ?? []);
   const nextHops = (['number', 'bigint'] as const).flatMap((family) => own.find((ip) => typeof ip === family) ?? []);
-  return { networkId, macAddress, addresses, enableSnat, subnets: subnetsOf(networkId, topology), nextHops };
+  const subnets = subnetsOf(networkId, topology);
+  const routes = outsideRoutes(router, part, subnets);
+  return { networkId, macAddress, addresses, enableSnat, subnets, nextHops, routes };
+}
+
+/** What the router is attached to, or reaches by a neighbour inside, goes there. */
+function outsideRoutes({ routes }: Router, part: RoutedRouter, subnets: readonly Prefix[]): readonly OutsideRoute[] {
+  const inside = [...part.routes.map(({ destination }) => destination), ...subnets];
+  const taken = new Set(inside.map(prefixToText));
+  return routes.flatMap(({ destination, nexthop: nextHop }) => {
+    const text = prefixToText(destination);
+    if (taken.has(text) || !subnets.some((cidr) => prefixContains(cidr, nextHop))) return [];
+    taken.add(text);
+    return { destination, nextHop };
+  });
 }
 
 function subnetsOf(networkId: string, topology: Topology): readonly Prefix[] {
@@ -196,6 +221,7 @@ function boundFloatingIp(
     routerId: router.id,
     isDistributed: router.isDistributed,
     subnets: subnetsOf(networkId, topology),
+    routes: router.outside?.routes ?? [],
     ...(typeof gatewayIp === 'number' && { gatewayIp }),
   };
 }

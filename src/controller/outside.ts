@@ -11,7 +11,7 @@ import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
 import { decodePacket } from '../packet/decode.ts';
 import { encodePacket } from '../packet/encode.ts';
 import { fragmentIpv4 } from '../packet/fragment.ts';
-import { claimOf, gratuitousArp } from '../packet/neighbours.ts';
+import { arpSenderOf, claimOf, gratuitousArp } from '../packet/neighbours.ts';
 import { brInt } from '../pipeline/br-int.ts';
 import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
 import type { Topology } from '../topology/model.ts';
@@ -183,7 +183,8 @@ export class Outside {
     const isGateway = registers.isGateway === true;
     switch (reason) {
       case 'watch': {
-        const claim = claimOf(decodePacket(packet));
+        const frame = decodePacket(packet);
+        const claim = claimOf(frame) ?? arpSenderOf(frame);
         if (claim !== undefined && networkId !== undefined) this.#step({ type: 'claim', host, networkId, claim });
         return;
       }

@@ -126,6 +126,12 @@ export function claimOf(frame: Frame): NeighbourClaim | undefined {
   return payload.kind === 'ipv6' ? claimOfNd(payload, frame.source) : undefined;
 }
 
+/** Where the sender of an ARP packet says that it is: who knows it already takes its word, also when it only asks (RFC 826). */
+export function arpSenderOf({ payload }: Frame): NeighbourClaim | undefined {
+  if (payload.kind !== 'arp' || payload.senderIp === 0 || !isUnicastMac(payload.senderMac)) return undefined;
+  return { ip: payload.senderIp, mac: payload.senderMac };
+}
+
 function claimOfArp({ operation, senderIp, senderMac, targetIp }: Arp): NeighbourClaim | undefined {
   const isClaim = operation === ARP_OPERATION.reply || (operation === ARP_OPERATION.request && senderIp === targetIp);
   // A probe (RFC 5227 §2.1) comes from 0.0.0.0.

@@ -135,4 +135,11 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: "A floating IP is at its host's MAC; what is plugged into the physical bridge beside us must hear of it too.",
     additionalRules: ['outside-on-wire'],
   },
+  {
+    id: 'from-floating-ip-elsewhere',
+    neutron: "table 2 drops what comes by a physical network in another host's MAC and is for no guest of a router",
+    heddle: 'an additional row (priority 10) for external networks, which goes on as provider traffic does',
+    why: "A floating IP is at its host's MAC, and speaks with guests that are plugged into the external network itself.",
+    additionalRules: ['from-floating-ip-elsewhere'],
+  },
 ];

@@ -195,6 +195,9 @@ export interface GatewayOutside extends NatPart {
   readonly enableSnat: boolean;
 }
 
+/** IANA's protocol number. */
+const TCP = 6;
+
 /** Ports that a gateway gives to connections of its guests: those below are for services. */
 const SNAT_PORTS = { portMin: 1024, portMax: 65_535 } as const;
 
@@ -205,7 +208,8 @@ export const gatewayOutside = rules(
       ROUTER_IN: "From outside, to a gateway's MAC.",
       ROUTER_DNAT:
         'To the gateway itself: to its own address. To an address inside: nothing, unless the router does not translate.',
-      ROUTER_SNAT: "From an address without a floating IP: its sender is the gateway's address.",
+      ROUTER_SNAT:
+        "From an address without a floating IP: its sender is the gateway's address. What the gateway says itself is not translated.",
       ROUTER_OUT:
         'From a gateway to outside: its own MAC; where it translates, its own address alone. A ping for which conntrack has no identifier left: the controller gives it one.',
     },
@@ -224,6 +228,10 @@ export const gatewayOutside = rules(
       ...(enableSnat ? [] : [table.ROUTER_DNAT(1, ipv4(atRouter(routerKey)), goto('ROUTER_ROUTE'))]),
       ...(enableSnat && address !== undefined
         ? [
+            // Its own resets, from whichever port was knocked at. Errors do pass: what they quote is translated.
+            ...ipv4Addresses.map((ipv4Src) =>
+              table.ROUTER_SNAT(6, ipv4({ ...there, ipv4Src, ipProto: TCP }), goto('ROUTER_OUT')),
+            ),
             table.ROUTER_SNAT(
               5,
               ipv4(there),
@@ -316,29 +324,34 @@ export interface WayToGateway extends Entity {
   readonly subnet: Prefix;
   /** The gateway's address there. */
   readonly ip: Ip;
+  /** Where the gateway alone knows the way, though a shorter route may lead elsewhere. */
+  readonly destinations: readonly Prefix[];
 }
 
 const WAY_TO_GATEWAY_PRIORITY = 830;
+/** As routes have it: and twice the length. */
+const ROUTE_PRIORITY = 1000;
 
 export const wayToGateway = rules(
   'way-to-gateway',
   {
     cases: {
       ROUTER_ROUTE:
-        'From a subnet, to where no route leads: back into its network, to the gateway on the gateway host.',
+        'From a subnet, to where no route leads inside: back into its network, to the gateway on the gateway host.',
     },
   },
-  ({ routerKey, localVlan, subnet, ip }: WayToGateway, table) => {
+  ({ routerKey, localVlan, subnet, ip, destinations }: WayToGateway, table) => {
     const isIpv4 = typeof ip === 'number';
-    const from = inPrefix(isIpv4 ? 'ipv4Src' : 'ipv6Src', subnet);
+    const from = { ...atRouter(routerKey), ...inPrefix(isIpv4 ? 'ipv4Src' : 'ipv6Src', subnet) };
+    const way = [setNetwork(localVlan), setNextHop(ip), goto('ROUTER_NEIGHBOUR')] as const;
+    const ofFamily = destinations.filter(({ address }) => typeof address === typeof ip);
     return [
-      table.ROUTER_ROUTE(
-        WAY_TO_GATEWAY_PRIORITY,
-        (isIpv4 ? ipv4 : ipv6)({ ...atRouter(routerKey), ...from }),
-        setNetwork(localVlan),
-        setNextHop(ip),
-        goto('ROUTER_NEIGHBOUR'),
-      ),
+      table.ROUTER_ROUTE(WAY_TO_GATEWAY_PRIORITY, (isIpv4 ? ipv4 : ipv6)(from), ...way),
+      ...ofFamily.map((prefix) => {
+        const to = inPrefix(isIpv4 ? 'ipv4Dst' : 'ipv6Dst', prefix);
+        const match = (isIpv4 ? ipv4 : ipv6)({ ...from, ...to });
+        return table.ROUTER_ROUTE(ROUTE_PRIORITY + 2 * prefix.length, match, ...way);
+      }),
     ];
   },
 );

@@ -8,11 +8,11 @@
  *     in:   ROUTER_UNSNAT ct(snat zone) ─ ROUTER_DNAT ─ an answer ─────────┐
  *                                              └ else ct(commit, dnat zone) ─ ROUTER_ROUTE
  */
-import type { Prefix } from '../lib/addresses.ts';
+import type { Ip, Prefix } from '../lib/addresses.ts';
 import { drop, type PlainAction, setEthSrc } from './actions.ts';
 import { brInt } from './br-int.ts';
 import { type Entity, goto, track, visit } from './language.ts';
-import { type FlowMatch, ipv4, within } from './match.ts';
+import { type FlowMatch, inPrefix, ipv4, within } from './match.ts';
 import { toController } from './packet-in-reasons.ts';
 import {
   atRouter,
@@ -156,6 +156,12 @@ export const fromFloatingIp = rules(
   },
 );
 
+/** By a neighbour on the external network. */
+export interface OutsideRoute {
+  readonly destination: Prefix;
+  readonly nextHop: Ip;
+}
+
 /** The way out of an address with a floating IP on this host. */
 export interface FloatingRoute extends Entity {
   readonly routerKey: number;
@@ -166,17 +172,25 @@ export interface FloatingRoute extends Entity {
   readonly subnets: readonly Prefix[];
   /** The external network's gateway. */
   readonly gatewayIp?: number;
+  /** The router's, by neighbours on the external network. */
+  readonly routes: readonly OutsideRoute[];
   /** Of the external network, where it is less than that of a network of the router's. */
   readonly mtu?: number;
 }
 
 /** Below every route of the router's own, all of which begin at 1000; above the way by the gateway host. */
 const FLOATING_PRIORITY = 850;
+/** Among those: as long as it, and above the same route by the gateway host. */
+const FLOATING_ROUTE_PRIORITY = 1001;
 
 export const floatingRoute = rules(
   'floating-route',
-  { cases: { ROUTER_ROUTE: 'From an address with a floating IP, to where no route leads: outside, from this host.' } },
-  ({ routerKey, fixedIp: ipv4Src, localVlan, subnets, gatewayIp, mtu }: FloatingRoute, table) => {
+  {
+    cases: {
+      ROUTER_ROUTE: 'From an address with a floating IP, to where no route leads inside: outside, from this host.',
+    },
+  },
+  ({ routerKey, fixedIp: ipv4Src, localVlan, subnets, gatewayIp, routes, mtu }: FloatingRoute, table) => {
     const here = { ...atRouter(routerKey), ipv4Src };
     const toOutside = [setNetwork(localVlan), ...(mtu === undefined ? [] : [markLargerThan(mtu)])];
     return [
@@ -187,6 +201,17 @@ export const floatingRoute = rules(
               ipv4({ ...here, ipv4Dst: within(prefix) }),
               toOutside,
               NEXT_HOP_IS_DESTINATION.ipv4,
+              goto('ROUTER_NEIGHBOUR'),
+            )
+          : [],
+      ),
+      ...routes.flatMap(({ destination, nextHop }) =>
+        typeof destination.address === 'number'
+          ? table.ROUTER_ROUTE(
+              FLOATING_ROUTE_PRIORITY + 2 * destination.length,
+              ipv4({ ...here, ...inPrefix('ipv4Dst', destination) }),
+              toOutside,
+              setNextHop(nextHop),
               goto('ROUTER_NEIGHBOUR'),
             )
           : [],

@@ -91,6 +91,8 @@ export const outsideMac = rules(
 /** An address of ours on an external network, and the MAC that answers for it. */
 export interface OutsideAddress extends OutsideMac {
   readonly ip: number;
+  /** Of the external network: what they ask tells where they are, too. */
+  readonly nextHops: readonly Ip[];
 }
 
 export const arpFromOutside = rules(
@@ -98,15 +100,21 @@ export const arpFromOutside = rules(
   {
     cases: {
       LOCAL_SWITCHING: 'Somebody outside asks who has a floating IP or the address of a gateway.',
-      ROUTER_IN: 'Somebody on an external network asks who has such an address: this host alone answers.',
+      ROUTER_IN:
+        "Somebody on an external network asks who has such an address: this host alone answers. Where it is the network's gateway, the controller hears it too, in case that has moved.",
     },
   },
   (address: OutsideAddress, table) => {
-    const { ip: arpTpa, localVlan, macAddress } = address;
+    const { ip: arpTpa, localVlan, macAddress, nextHops } = address;
     const asked = arp({ arpOp: ARP_OP.request, arpTpa });
+    const here = { ...inNetwork(localVlan), ...asked };
+    const answer = [arpAnswer(macAddress, arpTpa), goto('ROUTER_DELIVER')] as const;
     return [
       ...comesIn(table, address, asked),
-      table.ROUTER_IN(40, { ...inNetwork(localVlan), ...asked }, arpAnswer(macAddress, arpTpa), goto('ROUTER_DELIVER')),
+      ...nextHops.flatMap((arpSpa) =>
+        typeof arpSpa === 'number' ? table.ROUTER_IN(41, { ...here, arpSpa }, toController('watch'), ...answer) : [],
+      ),
+      table.ROUTER_IN(40, here, ...answer),
     ];
   },
 );
@@ -221,6 +229,26 @@ const known = ({ localVlan, ip, macAddress }: OutsideNeighbour) =>
     (typeof ip === 'number' ? ipv4 : ipv6)({ ...inNetwork(localVlan), ...nextHopIs(ip) }),
     setEthDst(macAddress),
   ] as const;
+
+/** Not Neutron's: see deviations.ts. */
+export const fromFloatingIpElsewhere = rules(
+  'from-floating-ip-elsewhere',
+  {
+    when: 'distributedRouting',
+    cases: {
+      DVR_TO_SRC_MAC_PHYSICAL:
+        'Of an external network, from a floating IP in the MAC of its host: for guests of that network on this one.',
+    },
+  },
+  (wire: OutsideWire, table) => [
+    table.DVR_TO_SRC_MAC_PHYSICAL(
+      10,
+      onTheWire(wire),
+      wire.segmentationId === undefined ? pushVlan(wire.localVlan) : [setVlan(wire.localVlan)],
+      goto('PACKET_RATE_LIMIT'),
+    ),
+  ],
+);
 
 /** Not Neutron's: see deviations.ts. */
 export const outsideOnWire = brPhys.rules(

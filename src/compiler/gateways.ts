@@ -227,8 +227,8 @@ function boundFloatingIp(
 }
 
 /**
- * Where a floating IP is served: on the host of its port, where that one routes and has the external network's wire; else on the
- * gateway host of the router.
+ * Where a floating IP is served: on the host of its port, where that one routes and has, and may use, the external network's wire;
+ * else on the gateway host of the router.
  */
 export function floatingIpPlace(
   floating: BoundFloatingIp,
@@ -240,7 +240,8 @@ export function floatingIpPlace(
   const network = topology.networks.get(floating.networkId);
   const canBeAtPort =
     floating.isDistributed && host !== undefined && network !== undefined && hasRouters(topology, host);
-  if (canBeAtPort && reaches(host, network)) return { host: host.name, isAtPort: true };
+  if (canBeAtPort && host.agentMode !== 'dvr_no_external' && reaches(host, network))
+    return { host: host.name, isAtPort: true };
   const [gateway] = model.routers.get(floating.routerId)?.hosts ?? [];
   return gateway === undefined ? undefined : { host: gateway, isAtPort: false };
 }

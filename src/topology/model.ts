@@ -51,7 +51,7 @@ export interface Host {
   readonly localIp?: Ip;
   /** Absent: allocated by the controller and kept for ever. */
   readonly dvrMac?: number;
-  readonly agentMode: 'dvr' | 'dvr_snat' | 'legacy';
+  readonly agentMode: 'dvr' | 'dvr_snat' | 'dvr_no_external' | 'legacy';
   /** Of the live `dvr_snat` hosts the one with the highest serves. */
   readonly gatewayPriority: number;
   /** What Bridge.controller shall be, each once: `tcp:IP:PORT` or `ssl:IP:PORT`. None: leave that column alone. */

@@ -73,9 +73,9 @@ export const host = mapping('a mapping that describes a host', {
   local_ip: optional(unicastIp, 'Tunnel endpoint; needed as soon as the host carries a tunnelled network.'),
   dvr_mac: optional(mac, "The host's MAC of distributed routing.", 'allocated once, kept for ever'),
   agent_mode: withDefault(
-    oneOf(['dvr', 'dvr_snat', 'legacy']),
+    oneOf(['dvr', 'dvr_snat', 'dvr_no_external', 'legacy']),
     'dvr',
-    'dvr_snat may host SNAT; legacy gets no router flows.',
+    'dvr_snat may host SNAT; dvr_no_external leaves the floating IPs of its guests to the gateway host; legacy gets no router flows.',
   ),
   gateway_priority: withDefault(
     wholeNumber(0, 65_535),

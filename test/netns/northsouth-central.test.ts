@@ -1,6 +1,6 @@
 /**
- * What is served on the gateway host: floating IPs of guests whose host has not the wire, a router that is not distributed, and
- * one that does not translate. On the wire of an external network with a VLAN tag, as well.
+ * What is served on the gateway host: floating IPs of guests whose host has not the wire or leaves it alone, a router that is not
+ * distributed, and one that does not translate.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OutsideWorld, PUBLIC, seenAs, tellPeers, WIRE, WORLD } from '../support/outside-world.ts';
@@ -8,7 +8,7 @@ import { untilAnswered } from '../support/reach.ts';
 import { macOf, Site, type SiteOptions } from '../support/site.ts';
 
 const GATEWAYS = { distributed: '203.0.113.21', central: '203.0.113.22', plain: '203.0.113.23' } as const;
-const FLOATING = { a: '203.0.113.31', c: '203.0.113.32' } as const;
+const FLOATING = { a: '203.0.113.31', c: '203.0.113.32', g: '203.0.113.33' } as const;
 
 const network = (id: string, number: number) => ({
   id,
@@ -34,7 +34,11 @@ const gateway = (ip: string, number: number, further = {}) => ({
 
 const OPTIONS: SiteOptions = {
   segments: [{ name: WIRE, bridge: 'br-ex' }],
-  hostsByName: { node1: { bridge_mappings: {} }, node3: { agent_mode: 'dvr_snat' } },
+  hostsByName: {
+    node1: { bridge_mappings: {} },
+    node2: { agent_mode: 'dvr_no_external' },
+    node3: { agent_mode: 'dvr_snat' },
+  },
   networks: [network('blue', 1), network('red', 2), network('green', 3), network('grey', 4), PUBLIC],
   ports: [
     port('a', 'blue', 'node1', 1, 11),
@@ -42,6 +46,7 @@ const OPTIONS: SiteOptions = {
     port('c', 'red', 'node1', 2, 11),
     port('d', 'green', 'node2', 3, 11),
     port('e', 'grey', 'node2', 4, 11),
+    port('g', 'blue', 'node2', 1, 13),
   ],
   further: {
     routers: [
@@ -61,6 +66,7 @@ const OPTIONS: SiteOptions = {
     floating_ips: [
       { floating_ip_address: FLOATING.a, floating_network: 'public', port: 'a' },
       { floating_ip_address: FLOATING.c, floating_network: 'public', port: 'c' },
+      { floating_ip_address: FLOATING.g, floating_network: 'public', port: 'g' },
     ],
   },
 };
@@ -96,6 +102,13 @@ describe('on the gateway host', () => {
     expect(await macBehind(FLOATING.a)).toBe(macOf(0x121));
     expect(await seenAs(namespaceOf('b'), FLOATING.a)).toBe(GATEWAYS.distributed);
     expect(await seenAs(namespaceOf('a'), FLOATING.a)).toBe(FLOATING.a);
+  });
+
+  test('so does one whose host has the wire and leaves it alone (dvr_no_external)', async () => {
+    expect(await seenAs(namespaceOf('g'), WORLD.ip)).toBe(FLOATING.g);
+    expect(await seenAs(outside.world, FLOATING.g)).toBe(WORLD.ip);
+    expect(await macBehind(FLOATING.g)).toBe(macOf(0x121));
+    expect(await seenAs(namespaceOf('g'), FLOATING.a)).toBe(FLOATING.g);
   });
 
   test('a router that is not distributed routes, translates and serves floating IPs there', async () => {

@@ -1,6 +1,6 @@
 /**
- * The slow path's picture of the site (router/model.ts), made from the topology and from what is plugged in where. Made anew
- * when either changes and somebody asks; pure.
+ * The slow path's picture of the site (router/model.ts), made from the topology and from what is plugged in where. Serves
+ * routers.ts, which has it follow both; pure.
  */
 import type { HostFacts } from '../compiler/compiler.ts';
 import type { Ip } from '../lib/addresses.ts';
@@ -14,27 +14,76 @@ export type PluggedPorts = ReadonlyMap<string, HostFacts['integration']['ports']
 /** Whether a router is flows on the hosts of its guests: those alone have a slow path. */
 export const isCompiled = (router: Router): boolean => router.dataplane === 'flows' && router.distributed;
 
-export function buildRouterModel(topology: Topology, plugged: PluggedPorts): RouterModel {
-  const networks = routedNetworks(topology);
-  const guests = new Map<string, ReadonlyMap<number, GuestPort>>();
-  const places = new Map<string, Place[]>();
-  for (const [host, ports] of [...plugged].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const local = guestsOf(topology, host, ports);
-    guests.set(host, local);
-    for (const [networkId, ofports] of ofportsByNetwork(local.values())) {
-      if (!networks.has(networkId)) continue;
-      const list = places.get(networkId) ?? [];
-      places.set(networkId, list);
-      list.push({ host, ofports });
+interface HostGuests {
+  /** What they were made from. */
+  readonly ports: HostFacts['integration']['ports'];
+  readonly byOfport: ReadonlyMap<number, GuestPort>;
+  /** Routed networks that have guests here. */
+  readonly networkIds: readonly string[];
+}
+
+/** The picture, of which only what has changed is drawn anew: one port that is plugged in costs as much as its host has ports. */
+export class RouterPicture implements RouterModel {
+  #topology: Topology | undefined;
+  #networks: ReadonlyMap<string, RoutedNetwork> = new Map();
+  /** undefined: nobody has asked yet. */
+  #known: ReadonlySet<string> | undefined;
+  readonly #hosts = new Map<string, HostGuests>();
+  /** By network and host. */
+  readonly #places = new Map<string, Map<string, Place>>();
+
+  /** A host's ports are another map when they have changed. */
+  update(topology: Topology, plugged: PluggedPorts): void {
+    if (topology !== this.#topology) {
+      this.#topology = topology;
+      this.#networks = routedNetworks(topology);
+      this.#known = undefined;
+      this.#hosts.clear();
+      this.#places.clear();
+    }
+    for (const host of this.#hosts.keys()) if (!plugged.has(host)) this.#remove(host);
+    for (const [host, ports] of plugged) {
+      if (this.#hosts.get(host)?.ports === ports) continue;
+      this.#remove(host);
+      this.#add(host, ports, topology);
     }
   }
-  const known = knownAddresses(topology);
-  return {
-    network: (networkId) => networks.get(networkId),
-    places: (networkId) => places.get(networkId) ?? [],
-    portAt: (host, ofport) => guests.get(host)?.get(ofport),
-    isKnown: (networkId, ip) => known.has(addressKey(networkId, ip)),
-  };
+
+  network(networkId: string): RoutedNetwork | undefined {
+    return this.#networks.get(networkId);
+  }
+
+  places(networkId: string): readonly Place[] {
+    const places = this.#places.get(networkId)?.values() ?? [];
+    return [...places].sort((left, right) => (left.host < right.host ? -1 : 1));
+  }
+
+  portAt(host: string, ofport: number): GuestPort | undefined {
+    return this.#hosts.get(host)?.byOfport.get(ofport);
+  }
+
+  isKnown(networkId: string, ip: Ip): boolean {
+    if (this.#topology === undefined) return false;
+    this.#known ??= knownAddresses(this.#topology);
+    return this.#known.has(addressKey(networkId, ip));
+  }
+
+  #add(host: string, ports: HostFacts['integration']['ports'], topology: Topology): void {
+    const byOfport = guestsOf(topology, host, ports);
+    const networkIds: string[] = [];
+    for (const [networkId, ofports] of ofportsByNetwork(byOfport.values())) {
+      if (!this.#networks.has(networkId)) continue;
+      const places = this.#places.get(networkId) ?? new Map<string, Place>();
+      this.#places.set(networkId, places.set(host, { host, ofports }));
+      networkIds.push(networkId);
+    }
+    this.#hosts.set(host, { ports, byOfport, networkIds });
+  }
+
+  #remove(host: string): void {
+    for (const networkId of this.#hosts.get(host)?.networkIds ?? []) this.#places.get(networkId)?.delete(host);
+    this.#hosts.delete(host);
+  }
 }
 
 const addressKey = (networkId: string, ip: Ip): string => `${networkId} ${typeof ip} ${ip}`;

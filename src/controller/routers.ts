@@ -9,8 +9,8 @@ import type { Topology } from '../topology/model.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
 import { Outside } from './outside.ts';
-import type { AdvertisedNetwork, RouterModel } from './router/index.ts';
-import { buildRouterModel, type PluggedPorts } from './router-model.ts';
+import type { AdvertisedNetwork } from './router/index.ts';
+import { type PluggedPorts, RouterPicture } from './router-model.ts';
 import { RouterShell } from './router-shell.ts';
 
 export interface RoutersOptions {
@@ -27,17 +27,19 @@ export class Routers {
   readonly #shell: RouterShell;
   readonly #outside: Outside;
   #topology: Topology | undefined;
-  #model: RouterModel | undefined;
+  readonly #picture = new RouterPicture();
   #networkIds: readonly string[] = [];
   #warnings: readonly string[] = [];
-  /** By host: what was plugged in when the model was last made. */
-  #plugged = new Map<string, PluggedPorts extends ReadonlyMap<string, infer Ports> ? Ports : never>();
+  /** By host: what was plugged in when the picture last changed. */
+  #plugged = new Map<string, Ports>();
+  /** Likewise, as the host last told it: the same map is not looked at again. */
+  readonly #seen = new Map<string, Ports>();
 
   constructor(options: RoutersOptions) {
     this.#options = options;
     this.#shell = new RouterShell({
       limitedLog: options.limitedLog,
-      model: () => this.#currentModel(),
+      model: () => this.#picture,
       advertised: () => this.#advertised(),
       registers: (host, match) => options.compiler.readRegisters(host, match),
       connection: (host) => this.#integration(host)?.connection,
@@ -53,7 +55,7 @@ export class Routers {
     });
     this.#outside = new Outside({
       ...options,
-      routerModel: () => this.#currentModel(),
+      routerModel: () => this.#picture,
       connection: (host) => this.#integration(host)?.connection,
       settled: async (host) => this.#integration(host)?.settled(),
     });
@@ -86,21 +88,22 @@ export class Routers {
     const isNewTopology = topology !== this.#topology;
     let isStale = isNewTopology;
     for (const [host, agent] of this.#options.agents) {
-      const ports = agent.facts?.integration.ports ?? new Map();
+      const ports = agent.facts?.integration.ports ?? NO_PORTS;
+      if (this.#seen.get(host) === ports) continue;
+      this.#seen.set(host, ports);
       if (sameBindings(this.#plugged.get(host), ports)) continue;
       this.#plugged.set(host, ports);
       isStale = true;
     }
-    for (const host of this.#plugged.keys()) if (!this.#options.agents.has(host)) this.#plugged.delete(host);
+    for (const host of this.#plugged.keys()) if (!this.#options.agents.has(host)) this.#forget(host);
     if (isNewTopology) {
       this.#networkIds = [...topology.networks.keys()];
       this.#topology = topology;
       this.#logWarnings();
     }
+    if (isStale) this.#picture.update(topology, this.#plugged);
     this.#outside.refresh(topology);
-    if (!isStale) return;
-    this.#model = undefined;
-    this.#shell.modelChanged();
+    if (isStale) this.#shell.modelChanged();
   }
 
   close(): void {
@@ -122,13 +125,13 @@ export class Routers {
     return agent?.installers.get(agent.host.bridges.integration);
   }
 
-  #currentModel(): RouterModel {
-    this.#model ??= this.#topology === undefined ? NO_ROUTERS : buildRouterModel(this.#topology, this.#plugged);
-    return this.#model;
+  #forget(host: string): void {
+    this.#plugged.delete(host);
+    this.#seen.delete(host);
   }
 
   #advertised(): readonly AdvertisedNetwork[] {
-    const model = this.#currentModel();
+    const model = this.#picture;
     return this.#networkIds.flatMap((networkId) => {
       const network = model.network(networkId);
       return network === undefined
@@ -138,12 +141,9 @@ export class Routers {
   }
 }
 
-const NO_ROUTERS: RouterModel = {
-  network: () => undefined,
-  places: () => [],
-  portAt: () => undefined,
-  isKnown: () => false,
-};
+type Ports = PluggedPorts extends ReadonlyMap<string, infer One> ? One : never;
+
+const NO_PORTS: Ports = new Map();
 
 function sameBindings(
   before: ReadonlyMap<string, { readonly ofport: number }> | undefined,

@@ -102,6 +102,11 @@ function replace(
   for (const one of wanted) {
     const key = `${one.host}\0${one.network.networkId}`;
     const before = state.networks.get(key);
+    // What is the same object says the same: of a large site most is, whenever one port is plugged in.
+    if (before?.network === one.network) {
+      networks.set(key, { ...before, ...one });
+      continue;
+    }
     if (before !== undefined) effects.push(...withdraw(before.network, one));
     if (advertisementsOf(one.network, { lifetimeS: 0 }).length === 0) continue;
     if (before !== undefined && sayTheSame(before.network, one.network)) {

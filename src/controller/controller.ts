@@ -333,7 +333,7 @@ export class Controller {
 
   #apply(change: BridgeChange): void {
     this.#conflicts.delete(`${change.host} ${change.bridge}`);
-    this.agents.get(change.host)?.installer(change.bridge).apply(change, this.#generation);
+    this.agents.get(change.host)?.apply(change, this.#generation);
   }
 
   #mayStart(): boolean {
@@ -371,13 +371,13 @@ export class Controller {
     }
     for (const bridge of physicalBridges(host)) if (agent.isProgrammed(bridge)) agent.openPatches.add(bridge);
     const request = { topology, routing, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
-    const { openPatches } = agent;
     const hostMac = this.#hostMacs.textOf(name);
     const datapathIds = this.#connections.replacementsOf(name);
     const further = {
-      openPatches,
+      openPatches: agent.openPatches,
       datapathIds,
       keepsControllers: isElected,
+      isRendered: (bridge: string) => (this.compiler.book(name, bridge)?.size ?? 0) > 0,
       ...(hostMac !== undefined && { hostMac }),
     };
     const wanted = wantedHost({ ...request, ...further });

@@ -3,7 +3,7 @@
  * effects and no decisions; those are in host-plan.ts, host-facts.ts and controller.ts.
  */
 
-import type { HostFacts } from '../compiler/compiler.ts';
+import type { BridgeChange, HostFacts } from '../compiler/compiler.ts';
 import { parseEndpoint, type TlsMaterial } from '../lib/endpoint.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
@@ -20,7 +20,7 @@ import { dialledDirectory, isWhole } from './restore-wait.ts';
 import { MONITORED, type SwitchView, viewSwitch } from './switch-view.ts';
 import { describeWrite, toTransaction } from './transact.ts';
 import { VlanLeases } from './vlan-leases.ts';
-import { bridgesOf } from './wanted.ts';
+import { bridgesOf, isUnadopted } from './wanted.ts';
 
 export interface HostAgentOptions {
   readonly host: Host;
@@ -150,6 +150,13 @@ export class HostAgent {
     const assign = (former: ReadonlyMap<string, number>): ReadonlyMap<string, number> =>
       assignLocalVlans({ ...request, kept: this.localVlans, former });
     return this.vlans.renew(assign, { generation, confirmedGeneration });
+  }
+
+  /** The book of a bridge has changed. */
+  apply(change: BridgeChange, generation: number): void {
+    this.installer(change.bridge).apply(change, generation);
+    // It was waited for.
+    if (isUnadopted(this.#view?.bridges.get(change.bridge))) this.#options.onChange();
   }
 
   /** Rows held of the host's OVSDB. */

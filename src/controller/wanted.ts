@@ -25,6 +25,16 @@ export interface WantedRequest {
   readonly hostMac?: string;
   /** Another controller may be there too, which the file need not name. */
   readonly keepsControllers?: boolean;
+  /** Whether there are flows for a bridge yet. Default: always. */
+  readonly isRendered?: (bridge: string) => boolean;
+}
+
+/**
+ * A bridge that others have been using without a controller. Open vSwitch takes all its flows away when it gets its first one, or
+ * becomes secure without one.
+ */
+export function isUnadopted(view: BridgeView | undefined): boolean {
+  return view !== undefined && view.controllers.length === 0 && view.bridge.fail_mode !== 'secure';
 }
 
 export function wantedHost(request: WantedRequest): WantedHost {
@@ -49,7 +59,8 @@ export function bridgesAlone({ bridges, integrationBridge }: WantedHost): Wanted
   return { bridges: plain, patches: [], tunnels: [], integrationBridge, tags: new Map() };
 }
 
-function wantedBridges({ host, datapathIds, hostMac, keepsControllers }: WantedRequest): readonly WantedBridge[] {
+function wantedBridges(request: WantedRequest): readonly WantedBridge[] {
+  const { host, view, datapathIds, hostMac, keepsControllers, isRendered = () => true } = request;
   const create = { datapathType: host.datapathType };
   // Whom heddle dials, it does not ask to call.
   const controllers = host.mgmtDir === undefined ? host.controllers : [];
@@ -66,7 +77,10 @@ function wantedBridges({ host, datapathIds, hostMac, keepsControllers }: WantedR
   };
   const bridges = [bridge(host.bridges.integration, true)];
   if (hasTunnelBridge(host)) bridges.push(bridge(host.bridges.tunnel, true));
-  for (const name of physicalBridges(host)) bridges.push(bridge(name, false));
+  for (const name of physicalBridges(host)) {
+    // From the moment in which it becomes ours it forwards nothing, until it has called and got its flows: these come first.
+    if (!isUnadopted(view.bridges.get(name)) || isRendered(name)) bridges.push(bridge(name, false));
+  }
   return bridges;
 }
 

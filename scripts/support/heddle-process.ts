@@ -59,7 +59,8 @@ export class HeddleProcess {
     const logFile = join(options.directory, 'heddle.log');
     const where = ['--listen', options.listen, '--control', control, '--state', join(options.directory, 'state')];
     const args = ['run', options.file, ...where, ...(options.args ?? [])];
-    const command = [process.execPath, HEDDLE, ...args];
+    const niceness = options.niceness ?? 0;
+    const command = [...(niceness === 0 ? [] : ['nice', '-n', `${niceness}`]), process.execPath, HEDDLE, ...args];
     const [program = '', ...rest] = options.namespace?.command(command) ?? command;
     // Its words go to a file and not through us, so that they outlive us where it does.
     const log = openSync(logFile, 'a');

@@ -10,11 +10,13 @@ import { eventually } from '../lab/command.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
 import {
+  BESIDE,
   guestsOf,
   HOSTS,
   LISTEN,
   macOf,
   PHANTOM,
+  PHYSICAL_BRIDGE,
   SECOND_LISTEN,
   type TopologyOptions,
   topologyText,
@@ -28,7 +30,7 @@ export interface ChaosOptions extends TopologyOptions {
   readonly niceness?: number;
 }
 
-export const BRIDGES = ['br-int', 'br-tun', 'br-eth2'] as const;
+export const BRIDGES = ['br-int', 'br-tun', PHYSICAL_BRIDGE] as const;
 const LEARNED = /^cookie=0x484402/;
 
 /** What was sent to the switches and the databases since heddle began. */
@@ -56,7 +58,7 @@ export class ChaosSite {
   }
 
   static async up(options: ChaosOptions): Promise<ChaosSite> {
-    const lab = await Lab.up({ hosts: [...HOSTS], segments: [{ name: 'physnet1', bridge: 'br-eth2' }] });
+    const lab = await Lab.up({ hosts: [...HOSTS], segments: [{ name: 'physnet1', bridge: PHYSICAL_BRIDGE }] });
     try {
       const site = new ChaosSite(lab, options, join(lab.directory, 'topology.yaml'));
       await site.#plug();
@@ -184,6 +186,11 @@ export class ChaosSite {
       const guest = await this.lab.addGuest({ name: id, mac: macOf(index), addresses: [`${ip}/24`], ...routes });
       await guest.plug(this.lab.host(host));
     }
+    for (const [index, { id, host, ip }] of BESIDE.entries()) {
+      const mac = macOf(100 + index);
+      const guest = await this.lab.addGuest({ name: id, mac, addresses: [`${ip}/24`], ifaceId: `nobody-${id}` });
+      await guest.plug(this.lab.host(host), PHYSICAL_BRIDGE);
+    }
   }
 
   async #startStreams(): Promise<void> {
@@ -197,7 +204,8 @@ export class ChaosSite {
     };
     await start('same host', 'left', 'right', 7001);
     await start('across hosts', 'near', 'across', 7002);
-    if (this.options.routed) await start('routed', 'north', 'south', 7003);
+    await start('beside', 'wired', 'distant', 7003);
+    if (this.options.routed) await start('routed', 'north', 'south', 7004);
   }
 }
 

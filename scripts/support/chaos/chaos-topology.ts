@@ -50,6 +50,13 @@ const ROUTED: readonly GuestPlace[] = [
 export const guestsOf = ({ routed }: TopologyOptions): readonly GuestPlace[] =>
   routed ? [...GUESTS, ...ROUTED] : GUESTS;
 
+/** Guests of nobody's, on the physical bridges: theirs is a network that heddle knows nothing of. */
+export const BESIDE: readonly Omit<GuestPlace, 'network'>[] = [
+  { id: 'wired', host: 'node1', ip: '10.64.0.11' },
+  { id: 'distant', host: 'node2', ip: '10.64.0.12' },
+];
+export const PHYSICAL_BRIDGE = 'br-eth2';
+
 const twoDigits = (byte: number): string => byte.toString(16).padStart(2, '0');
 /** Of the n-th guest. */
 export const macOf = (index: number): string => `fa:16:3e:00:00:${twoDigits(index + 16)}`;
@@ -73,7 +80,7 @@ function realHosts({ managementDirectories }: TopologyVariant): readonly unknown
     ovsdb: `tcp:${hostAddresses(index).managementIp}:${OVSDB_PORT}`,
     local_ip: hostAddresses(index).localIp,
     datapath_type: 'netdev',
-    bridge_mappings: { physnet1: 'br-eth2' },
+    bridge_mappings: { physnet1: PHYSICAL_BRIDGE },
     ...(managementDirectories === undefined
       ? { controller: LISTEN }
       : { controller: null, mgmt_dir: managementDirectories[index] }),

@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Host } from '../lab/host.ts';
 import type { BRIDGES, ChaosSite } from './chaos-site.ts';
+import { PHYSICAL_BRIDGE } from './chaos-topology.ts';
 
 export interface FaultOptions {
   /** How long what is taken away stays away. */
@@ -133,6 +134,17 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'ovsdb-server gone for a while',
+    isLong: true,
+    note: 'likewise',
+    inject: async (site, { holdMs }) => {
+      await node1(site).stopDatabase();
+      await delay(holdMs);
+      await node1(site).startDatabase();
+      return performance.now();
+    },
+  },
+  {
     name: 'ovsdb-server restarted, while no controller runs',
     note: 'what of it is not ours',
     inject: (site) =>
@@ -169,6 +181,29 @@ export const FAULTS: readonly Fault[] = [
       for (const host of site.hosts) await site.lab.setWire(host, 'management', 'down');
       await delay(holdMs);
       for (const host of site.hosts) await site.lab.setWire(host, 'management', 'up');
+      return performance.now();
+    },
+  },
+  {
+    name: 'physical bridges adopted, which somebody has been using',
+    note: 'Open vSwitch itself takes every flow away, once',
+    inject: async (site) => {
+      await site.heddle.stop('SIGTERM');
+      for (const host of site.hosts) {
+        await host.vsctl(
+          'del-controller',
+          PHYSICAL_BRIDGE,
+          '--',
+          'remove',
+          'Bridge',
+          PHYSICAL_BRIDGE,
+          'fail_mode',
+          'secure',
+        );
+      }
+      // They are learning switches again, as before heddle.
+      for (const stream of site.streams) await stream.mark();
+      site.heddle = site.startHeddle();
       return performance.now();
     },
   },

@@ -1,11 +1,12 @@
 /** `scripts/chaos`: every fault, so many times, as a table of medians. */
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { ChaosSite } from './chaos-site.ts';
 import { FAULTS } from './faults.ts';
 import { type Measurement, measure } from './measure.ts';
 
 const USAGE =
-  'usage: scripts/chaos [--ports N] [--runs N] [--hold SECONDS] [--rate PPS] [--routed] [--nice N] [--only TEXT]\n';
+  'usage: scripts/chaos [--ports N] [--runs N] [--hold SECONDS] [--rate PPS] [--routed] [--nice N] [--only TEXT] [--json FILE]\n';
 
 function readOptions() {
   const { values } = parseArgs({
@@ -17,6 +18,7 @@ function readOptions() {
       routed: { type: 'boolean', default: false },
       nice: { type: 'string', default: '0' },
       only: { type: 'string', default: '' },
+      json: { type: 'string', default: '' },
     },
   });
   const [ports, runs, hold, rate] = [values.ports, values.runs, values.hold, values.rate].map(Number);
@@ -30,7 +32,8 @@ function readOptions() {
     rate: rate ?? 0,
     routed: values.routed,
     niceness: Number(values.nice),
-    only: values.only,
+    only: new RegExp(values.only),
+    json: values.json,
   };
 }
 
@@ -70,9 +73,10 @@ function row(measured: readonly Measurement[]): string {
 }
 
 async function main(): Promise<number> {
-  const { ports, runs, holdMs, rate, routed, niceness, only } = readOptions();
+  const { ports, runs, holdMs, rate, routed, niceness, only, json } = readOptions();
   const site = await ChaosSite.up({ furtherPorts: ports, rate, routed, niceness });
-  const faults = FAULTS.filter(({ name }) => name.includes(only));
+  const results: { readonly fault: string; readonly runs: readonly Omit<Measurement, 'fault'>[] }[] = [];
+  const faults = FAULTS.filter(({ name }) => only.test(name));
   try {
     process.stdout.write(
       `${ports} further ports, ${site.flowCount} flows on 9 bridges, ${rate} packets a second each way of each stream, medians of ${runs}\n\n`,
@@ -96,6 +100,9 @@ async function main(): Promise<number> {
         if (measured.at(-1)?.convergedMs === undefined) await heal(site);
       }
       process.stdout.write(`${row(measured)}\n`);
+      results.push({ fault: fault.name, runs: measured.map(({ fault: _fault, ...figures }) => figures) });
+      if (json !== '')
+        writeFileSync(json, `${JSON.stringify({ ports, rate, holdMs, niceness, results }, undefined, 1)}\n`);
       for (const line of measured.flatMap(({ differences }) => differences).slice(0, 5))
         process.stderr.write(`${line}\n`);
     }

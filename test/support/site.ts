@@ -39,6 +39,8 @@ export interface UnplacedPort extends PortKeys {
 
 export interface SiteOptions {
   readonly hosts?: readonly string[];
+  /** Hosts of the lab that the file does not have: on the same wires, and nobody's but the test's. */
+  readonly bystanders?: readonly string[];
   readonly segments?: readonly SegmentOptions[];
   readonly settings?: Keys;
   readonly networks: readonly SiteNetwork[];
@@ -80,7 +82,7 @@ export class Site {
   /** Lab up, heddle converged, every guest plugged in. */
   static async up(options: SiteOptions): Promise<Site> {
     const hosts = options.hosts ?? DEFAULT_HOSTS;
-    const lab = await Lab.up({ hosts, segments: options.segments ?? [] });
+    const lab = await Lab.up({ hosts: [...hosts, ...(options.bystanders ?? [])], segments: options.segments ?? [] });
     try {
       const file = join(lab.directory, 'topology.yaml');
       writeFileSync(file, topologyText(options));
@@ -135,6 +137,7 @@ export class Site {
   async flows(): Promise<Map<string, string[]>> {
     const flows = new Map<string, string[]>();
     for (const host of this.lab.hosts) {
+      if (this.#options.bystanders?.includes(host.name)) continue;
       for (const bridge of ['br-int', 'br-tun', ...(this.#options.segments ?? []).map((segment) => segment.bridge)]) {
         flows.set(
           `${host.name} ${bridge}`,

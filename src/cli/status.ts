@@ -12,7 +12,7 @@ export interface StatusOptions {
   readonly json?: boolean;
 }
 
-/** Exits 1 while something is waited for, so that scripts can wait for it too. */
+/** Exits 1 while something is waited for or refused, so that scripts can wait for it too. */
 export async function status(options: StatusOptions, terminal: Terminal): Promise<ExitStatus> {
   const path = options.control ?? defaultControlPath(process.env, process.getuid?.() ?? 0);
   const answer = (await askControl(path, 'status')) as ControllerStatus;
@@ -23,13 +23,13 @@ export async function status(options: StatusOptions, terminal: Terminal): Promis
   }
   const shown = { ...answer, hosts };
   terminal.out(options.json ? formatJson(shown) : statusText(shown, terminal));
-  return answer.converged ? EXIT.success : EXIT.finding;
+  return answer.converged && !isDegraded(answer) ? EXIT.success : EXIT.finding;
 }
 
 /** For people. */
 export function statusText(answer: ControllerStatus, terminal: Terminal): string {
   const { converged, generation, topology, lastPass, process } = answer;
-  const state = converged ? paint(terminal, 'green', 'converged') : paint(terminal, 'yellow', 'not converged');
+  const state = converged ? whole(answer, terminal) : paint(terminal, 'yellow', 'not converged');
   const pass = lastPass === undefined ? '' : `, last pass ${lastPass.ms.toFixed(1)} ms`;
   const memory = `${(process.memorySize / 2 ** 20).toFixed(0)} MiB`;
   const lines = [
@@ -44,6 +44,14 @@ export function statusText(answer: ControllerStatus, terminal: Terminal): string
   for (const wait of answer.waitingFor) lines.push(`${paint(terminal, 'yellow', 'waiting for')} ${wait}`);
   for (const warning of answer.warnings) lines.push(`${paint(terminal, 'red', 'warning')} ${warning}`);
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** A switch refuses flows: all others are in place. */
+const isDegraded = ({ hosts }: ControllerStatus): boolean =>
+  hosts.some(({ bridges }) => bridges.some(({ degraded }) => degraded));
+
+function whole(answer: ControllerStatus, terminal: Terminal): string {
+  return isDegraded(answer) ? paint(terminal, 'red', 'degraded') : paint(terminal, 'green', 'converged');
 }
 
 function hostRows(host: HostStatus, terminal: Terminal): string[][] {

@@ -82,7 +82,7 @@ export class HostAgent {
       ...(options.tls && { tls: options.tls }),
       model: OPEN_VSWITCH,
       tables: MONITORED,
-      logger: options.logger,
+      logger: options.logger.child({ host: host.name }),
       onDelta: () => {
         this.#view = undefined;
         options.onChange();

@@ -17,6 +17,11 @@ const SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1
 /** Of one bridge: name, help, and the value; totals only ever grow while the process lives. */
 const BRIDGE_GAUGES: readonly [string, string, (status: BridgeStatus) => number][] = [
   ['heddle_openflow_connected', '1 while the bridge is connected.', ({ connected }) => (connected ? 1 : 0)],
+  [
+    'heddle_openflow_follows',
+    '1 while another controller programs the bridge (--elect).',
+    ({ follows }) => (follows ? 1 : 0),
+  ],
   ['heddle_generation_wanted', 'The latest generation of the book.', ({ generationWanted }) => generationWanted],
   [
     'heddle_generation_confirmed',
@@ -54,6 +59,14 @@ const BRIDGE_LABELLED: readonly [
   (status: BridgeStatus) => Iterable<readonly [string, number]>,
 ][] = [
   ['heddle_flow_mods_total', 'Flow-mods sent.', 'kind', ({ flowMods }) => Object.entries(flowMods)],
+  ['heddle_group_mods_total', 'Group-mods sent.', 'kind', ({ groupMods }) => Object.entries(groupMods)],
+  ['heddle_meter_mods_total', 'Meter-mods sent.', 'kind', ({ meterMods }) => Object.entries(meterMods)],
+  [
+    'heddle_bridge_packet_ins_total',
+    'Packets that the bridge sent: read (taken), and past what it may send in a second (dropped).',
+    'kind',
+    ({ packetIns }) => Object.entries(packetIns),
+  ],
   [
     'heddle_openflow_errors_total',
     'OFPT_ERRORs, and flows that no message can carry.',

@@ -143,7 +143,9 @@ export function writeState(directory: string, state: State): void {
       closeSync(folder);
     }
   } catch (error) {
-    throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; make room or give --state DIR`);
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
+    const advice = `${isFull ? 'make room' : 'make it writable'} or give --state DIR`;
+    throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; ${advice}`);
   }
 }
 

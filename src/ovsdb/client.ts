@@ -73,6 +73,8 @@ export class OvsdbClient<M = AnyRows, const S extends Selection<M> = Selection<M
   readonly #endpoints: readonly Endpoint[];
   readonly #logger: Logger;
   readonly #limitedLog: LimitedLog;
+  /** Why the last session ended, as it was logged; empty while one is live. */
+  #toldReason = '';
   readonly #curCfg: CurCfgWaits;
   readonly #pending = new Map<number, Pending>();
   readonly #events: SessionEvent[] = [];
@@ -263,13 +265,21 @@ export class OvsdbClient<M = AnyRows, const S extends Selection<M> = Selection<M
     const { endpoint } = this.state;
     const server = endpoint === undefined ? 'caller' : endpointText(endpoint);
     const { database } = this.#state.config;
-    if (phase === 'live') this.#logger.info({ server, database, rows: this.replica.size }, 'OVSDB session live');
-    if ((phase === 'backoff' || phase === 'idle') && error !== undefined) {
-      const context = { server, database, code: error.code, reason: error.message };
-      this.#limitedLog.warn(error.code, context, 'OVSDB session lost');
+    if (phase === 'live') {
+      this.#logger.info({ server, database, rows: this.replica.size }, 'OVSDB session live');
+      this.#toldReason = '';
     }
+    if ((phase === 'backoff' || phase === 'idle') && error !== undefined) this.#tellLost({ server, database }, error);
     if (phase === 'closed') this.#curCfg.close();
     this.#options.onState?.(this.state);
+  }
+
+  /** Once, however often it is tried again, until the reason is another: a server may be away for days. */
+  #tellLost(context: { readonly server: string; readonly database: string }, error: OvsdbError): void {
+    if (error.message === this.#toldReason) return;
+    this.#toldReason = error.message;
+    const advice = this.replica.isWhole ? 'OVSDB session lost, tried again' : 'OVSDB not reached yet, tried again';
+    this.#limitedLog.warn(error.code, { ...context, code: error.code, reason: error.message }, advice);
   }
 
   #dial(targetIndex: number): void {

@@ -161,9 +161,10 @@ export class BridgeReport {
   #tell(drifts: readonly FoundDrift[]): void {
     const { host, bridge } = this.#options;
     for (const { kind } of drifts) this.drift[kind] += 1;
-    for (const { operation, found } of drifts.slice(0, LIMITS.namedFlows)) {
+    for (const { kind, operation, found } of drifts.slice(0, LIMITS.namedFlows)) {
       const message = `a ${operation.subject} has drifted`;
-      this.#warn(`drift ${host} ${bridge}`, describeOperation(operation, found?.flow), message);
+      // What has happened, and not what is done about it.
+      this.#warn(`drift ${host} ${bridge}`, { ...describeOperation(operation, found?.flow), kind }, message);
     }
   }
 

@@ -65,7 +65,7 @@ describe('state store', () => {
   it('keeps the old file when the new one cannot be written', () => {
     writeState(directory, STATE);
     writeFileSync(join(directory, 'blocked'), '');
-    expect(() => writeState(join(directory, 'blocked'), STATE)).toThrow(/make room or give --state DIR/);
+    expect(() => writeState(join(directory, 'blocked'), STATE)).toThrow(/make it writable or give --state DIR/);
     expect(readState(directory)).toEqual(STATE);
   });
 });

@@ -130,6 +130,39 @@ describe('status', () => {
     });
   });
 
+  test('names what a switch refuses, calls that degraded, and exits 1 until it is taken', async () => {
+    const sandbox = site().host('node2');
+    // Table 24 has no room for the flows of a guest that is plugged in anew.
+    const limit = ['--', '--id=@full', 'create', 'Flow_Table', 'flow_limit=1', 'overflow_policy=refuse'];
+    await sandbox.vsctl('del-port', 'br-int', 'blue2');
+    await running.process.converged();
+    await sandbox.vsctl(...limit, '--', 'set', 'Bridge', 'br-int', 'flow_tables:24=@full');
+    await site().plug('node2', 'blue2');
+    const refused = await waitFor('what is refused', async () => {
+      const answer = await ask('status');
+      return answer.out.startsWith('degraded, ') && answer;
+    });
+    expect(refused.status).toBe(1);
+    expect(refused.out).toMatch(/^node2 .*br-int +up +\d+ flows, \d refused /m);
+    expect(refused.out).toMatch(
+      /^warning node2 br-int: \d flows refused, the first of port blue2 \(\S+\): OFPFMFC_TABLE_FULL$/m,
+    );
+    const lines = running.process.complaints.filter(({ msg }) => msg === 'the switch refused a flow');
+    expect(lines[0]).toMatchObject({
+      host: 'node2',
+      bridge: 'br-int',
+      object: 'port blue2',
+      error: 'OFPFMFC_TABLE_FULL',
+    });
+    // All others are in place: the guest's own switch port among them.
+    expect((await sandbox.dumpFlows('br-int', 'table=0')).length).toBeGreaterThan(5);
+    await sandbox.vsctl('clear', 'Bridge', 'br-int', 'flow_tables');
+    await waitFor('it is taken', async () => (await ask('status')).status === 0, 20_000);
+    expect(bare(flowLines((await ask('flows', '--live', '--host', 'node2', '--bridge', 'br-int')).out))).toEqual(
+      bare(await sandbox.dumpFlows('br-int')),
+    );
+  });
+
   test('names a host that is not there, and exits 1 while something is waited for', async () => {
     expect(await ask('status', '--host', 'node9')).toMatchObject({
       status: 1,

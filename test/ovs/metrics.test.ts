@@ -38,6 +38,10 @@ test('a scrape says what the switch says', async () => {
     expect(before.get(ofBridge('heddle_openflow_connected', bridge))).toBe(1);
     expect(before.get(ofBridge('heddle_openflow_connections_total', bridge))).toBe(1);
     expect(before.get(ofBridge('heddle_flow_mods_total', bridge, ',kind="add"'))).toBeGreaterThanOrEqual(installed);
+    expect(before.get(ofBridge('heddle_openflow_follows', bridge))).toBe(0);
+    for (const kind of ['group', 'meter'])
+      expect(before.get(ofBridge(`heddle_${kind}_mods_total`, bridge, ',kind="add"'))).toBe(0);
+    expect(before.get(ofBridge('heddle_bridge_packet_ins_total', bridge, ',kind="dropped"'))).toBe(0);
     const wanted = before.get(ofBridge('heddle_generation_wanted', bridge));
     expect(wanted).toBeGreaterThan(0);
     expect(before.get(ofBridge('heddle_generation_confirmed', bridge))).toBe(wanted);

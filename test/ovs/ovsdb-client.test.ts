@@ -3,6 +3,7 @@
  * restarts, removed databases and servers of older ways.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLogger, type Logger } from '../../src/lib/log.ts';
 import {
   type ClientState,
   type Delta,
@@ -55,7 +56,7 @@ interface Watched {
   readonly states: ClientState[];
 }
 
-function watch(target: string = `unix:${sandbox.databaseSocket}`): Watched {
+function watch(target: string = `unix:${sandbox.databaseSocket}`, logger?: Logger): Watched {
   const deltas: AllDelta[] = [];
   const states: ClientState[] = [];
   const client = new OvsdbClient({
@@ -64,6 +65,7 @@ function watch(target: string = `unix:${sandbox.databaseSocket}`): Watched {
     tables: EVERYTHING,
     indexes: { Interface: ['name', 'external_ids:iface-id'], Bridge: ['name', 'ports'], Port: ['interfaces', 'name'] },
     limits: HURRY,
+    ...(logger !== undefined && { logger }),
     onDelta: (delta) => deltas.push(delta),
     onState: (state) => states.push(state),
   });
@@ -183,6 +185,21 @@ describe('the replica', () => {
     // The very same rows: who holds one holds what is true.
     expect([...client.replica.table('Interface').values()].every((row, i) => row === rows[i])).toBe(true);
     expect(held(client)).toEqual(await serverDump(sandbox.databaseSocket));
+  });
+
+  test('is told once while it is away, however often it is tried, and again when it goes once more', async () => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    const { client, states } = await live(watch(undefined, createLogger({ level: 'info', destination })));
+    const messages = (): unknown[] => lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    await sandbox.stopDatabase();
+    const attempts = states.length;
+    await waitFor('ten attempts', () => states.slice(attempts).filter(({ phase }) => phase === 'backoff').length > 10);
+    // That it went, and that nobody is there now.
+    expect(messages()).toEqual(['OVSDB session live', ...Array(2).fill('OVSDB session lost, tried again')]);
+    await sandbox.startDatabase();
+    await waitFor('live again', () => client.isLive);
+    expect(messages().at(-1)).toBe('OVSDB session live');
   });
 
   test('tells in one delta what happened while it was away', async () => {

@@ -31,12 +31,17 @@ const P1 = 'table=20,priority=2,dl_vlan=2,dl_dst=02:00:00:00:00:01';
 
 describe('a flow', () => {
   test.each([
-    ['removed', 'missing', ['del-flows', '--strict', P1], { kind: 'add', object: 'port p1', rule: 'fdb', line: 12 }],
+    [
+      'removed',
+      'missing',
+      ['del-flows', '--strict', P1],
+      { kind: 'missing', object: 'port p1', rule: 'fdb', line: 12 },
+    ],
     [
       'changed',
       'changed',
       ['mod-flows', '--strict', `${P1},actions=drop`],
-      { kind: 'modify', object: 'port p1', line: 12 },
+      { kind: 'changed', object: 'port p1', line: 12 },
     ],
     [
       'added',

@@ -1,6 +1,10 @@
 /**
  * A large book onto a bridge that has no flow: after a restart of the switch, at the first start. There is nothing to compare, and
- * no need to hold the whole book as messages: a bundle is written while the switch applies the one before. Serves installer.ts.
+ * no need to hold the whole book as messages: some are written while the switch applies those before. Serves sender.ts.
+ *
+ * They go as plain flow-mods: what a bundle gives, all or nothing, is worth nothing where a packet meets no flow before the last
+ * ones come (docs/decisions/0001-bundle-order.md), and committing one keeps the userspace datapath from its packets, as plain
+ * ones do not.
  */
 import type { BridgeBook } from '../compiler/book.ts';
 import type { FlowList } from '../compiler/flow-list.ts';
@@ -11,7 +15,7 @@ import { cutFlows } from '../openflow/flow-dump.ts';
 import { type BridgeDump, compareGroupsAndMeters, operationsOf, refusalsOf } from './compare-bridge.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import type { Operation, Refusal } from './operations.ts';
-import { sendChunk, sendOperations } from './send-operations.ts';
+import { sendOperations, sendSingly } from './send-operations.ts';
 import { inTurns, STEP_LENGTH } from './turns.ts';
 
 export type { BridgeDump } from './compare-bridge.ts';
@@ -81,13 +85,13 @@ async function sendList(connection: SwitchConnection, flows: FlowList, { noted, 
       written(flows, { start, end: Math.min(start + LIMITS.bundleLength, flows.length), refused }),
     );
     await inTurns(noted(chunk));
-    return { sent: sendChunk(connection, chunk, result) };
+    return { sent: sendSingly(connection, chunk, result) };
   };
   const worker = async (): Promise<void> => {
     while (next < flows.length) {
       const start = next;
       next += LIMITS.bundleLength;
-      // One after the other, or a shorter one overtakes: the order of bundles is what keeps packets from half a pipeline.
+      // One after the other, or a shorter one overtakes: their order is what keeps packets from half a pipeline.
       const begun = lastBegun.then(() => begin(start));
       lastBegun = begun;
       await (await begun).sent;

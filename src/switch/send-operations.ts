@@ -98,7 +98,12 @@ interface Result {
   rolledBackCount: number;
 }
 
-async function sendSingly(connection: SwitchConnection, batch: readonly Operation[], result: Result): Promise<void> {
+/** One by one, each of which stands or falls by itself, and one barrier. */
+export async function sendSingly(
+  connection: SwitchConnection,
+  batch: readonly Operation[],
+  result: Result,
+): Promise<void> {
   if (batch.length === 0) return;
   takeRefused(await connection.batch(batch.map(({ frame }) => frame)), batch, result);
 }
@@ -117,11 +122,7 @@ async function sendPhase(connection: SwitchConnection, phase: readonly Operation
 }
 
 /** One bundle; without its culprits again when it is rolled back, and one by one when it has too many. */
-export async function sendChunk(
-  connection: SwitchConnection,
-  chunk: readonly Operation[],
-  result: Result,
-): Promise<void> {
+async function sendChunk(connection: SwitchConnection, chunk: readonly Operation[], result: Result): Promise<void> {
   let remaining: readonly Operation[] = chunk.filter(fitsIntoBundle);
   const oversized = remaining.length === chunk.length ? [] : chunk.filter((operation) => !fitsIntoBundle(operation));
   for (let attempt = 0; remaining.length > 0 && attempt < LIMITS.bundleAttempts; attempt += 1) {

@@ -67,8 +67,11 @@ export class Memory {
   /** undefined: it is nowhere, and is known to be. */
   rememberPortHost(portId: string, host: string | undefined): void {
     if (this.#portHosts.get(portId) === host) return;
-    if (host === undefined) this.#portHosts.delete(portId);
-    else this.#portHosts.set(portId, host);
+    this.#portHosts.delete(portId);
+    if (host !== undefined) this.#portHosts.set(portId, host);
+    // Whose place was found longest ago.
+    const [oldest] = this.#portHosts.keys();
+    if (this.#portHosts.size > LIMITS.portPlaces && oldest !== undefined) this.#portHosts.delete(oldest);
     this.#changed();
   }
 

@@ -101,6 +101,8 @@ export const LIMITS = {
   stateWriteIntervalMs: 1_000,
   /** Derived MACs, and derived addresses, that are remembered: those in use, and of those that left the file the latest. */
   heldValues: 200_000,
+  /** Ports whose last place is remembered: twice those of a large site, since one that leaves the file may come back. */
+  portPlaces: 200_000,
   /** Established connections whose datapath id no OVSDB has told of yet: more than the bridges of a large site. */
   unclaimedConnections: 4_096,
   /** At start, hosts that do not answer are waited for this long before the others' flows are computed without them. */

@@ -83,6 +83,20 @@ test('the longest unused derived values make room, those in use never', () => {
   memory.close();
 });
 
+test('of more ports than are remembered, those go whose place was found longest ago', () => {
+  const memory = open();
+  for (let index = 0; index < LIMITS.portPlaces; index++) memory.rememberPortHost(`port${index}`, 'node1');
+  memory.rememberPortHost('port0', 'node2');
+  memory.rememberPortHost('late', 'node1');
+  expect(['port0', 'port1', 'port2', 'late'].map((id) => memory.portHost(id))).toEqual([
+    'node2',
+    undefined,
+    'node1',
+    'node1',
+  ]);
+  memory.close();
+});
+
 test('a directory that cannot be written is told once, and the memory stays', () => {
   const lines: string[] = [];
   const logger = createLogger({ destination: { write: (line: string) => void lines.push(line) } });

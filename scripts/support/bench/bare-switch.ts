@@ -28,8 +28,9 @@ export class BareSwitch {
     socket.on('data', (chunk) => this.#data(chunk));
   }
 
-  static async dial(port: number): Promise<BareSwitch> {
-    const socket = connect(port, '127.0.0.1');
+  /** `target`: a port of this machine, or the path of a bridge's socket. */
+  static async dial(target: number | string): Promise<BareSwitch> {
+    const socket = typeof target === 'string' ? connect(target) : connect(target, '127.0.0.1');
     await once(socket, 'connect');
     const bare = new BareSwitch(socket);
     socket.write(message(TYPE.hello, 1));

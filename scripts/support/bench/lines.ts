@@ -1,5 +1,6 @@
 /** Every line of the bench by name, in the order of the table. Serves main.ts and the guard in test/bench/. */
 import { bridgesLine } from './bridges-line.ts';
+import { gapLine } from './gap-line.ts';
 import { growthLine } from './growth-lines.ts';
 import type { Line } from './measure.ts';
 import { changeLine, compileLine, encodeLine, memoryLine } from './model-lines.ts';
@@ -10,6 +11,7 @@ export const LINES = {
   encode: encodeLine,
   cold: coldSyncLine,
   reconcile: reconcileLine,
+  gap: gapLine,
   compile: compileLine,
   change: changeLine,
   port: onePortLine,

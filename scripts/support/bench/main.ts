@@ -49,7 +49,10 @@ async function main(): Promise<void> {
   const rows: Row[] = [];
   for (const name of names) {
     process.stderr.write(`${name} ...\n`);
-    rows.push(...(await inOwnProcess(name, options)));
+    const found = await inOwnProcess(name, options);
+    rows.push(...found);
+    // Who ends us early has what there was.
+    process.stderr.write(`${tableOf(found)}\n`);
   }
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version };
   process.stdout.write(`${tableOf(rows)}\n`);

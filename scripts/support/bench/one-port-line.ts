@@ -12,7 +12,7 @@ import { Controller } from '../../../src/controller/controller.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { OvsdbClient } from '../../../src/ovsdb/client.ts';
 import { OPEN_VSWITCH } from '../../../src/ovsdb/open-vswitch.generated.ts';
-import type { DesiredFlow } from '../../../src/pipeline/origin.ts';
+import type { BridgeStatus } from '../../../src/switch/status.ts';
 import { OvsSandbox, waitFor } from '../../../test/support/ovs-sandbox.ts';
 import type { FakeHostOptions } from './fake-hosts.ts';
 import { type Line, median, quantile } from './measure.ts';
@@ -25,6 +25,8 @@ const PORTS_PER_NETWORK = 50;
 /** On the real hosts among others. */
 const NETWORK = 0;
 const CHANGES = 40;
+const WARMUPS = 10;
+const SETTLE_MS = 50;
 const START_DEADLINE_MS = 240_000;
 
 interface Site {
@@ -139,6 +141,42 @@ class RowWatch {
   }
 }
 
+/** When each bridge last confirmed flow-mods, and whether it has since `begin`. */
+class PassWatch {
+  readonly #mods = new Map<string, number>();
+  readonly #lastMs = new Map<string, number>();
+
+  constructor(controller: Controller) {
+    for (const installer of installersOf(controller)) this.#note(installer.status());
+    this.begin();
+    controller.observer = { pass: () => undefined, bridgePass: (status) => this.#note(status) };
+  }
+
+  begin(): void {
+    this.#lastMs.clear();
+  }
+
+  get hosts(): ReadonlySet<string> {
+    return new Set([...this.#lastMs.keys()].map((key) => key.split(' ')[0] ?? ''));
+  }
+
+  get lastMs(): number {
+    return Math.max(0, ...this.#lastMs.values());
+  }
+
+  hasChanged(host: string, bridge: string): boolean {
+    return this.#lastMs.has(`${host} ${bridge}`);
+  }
+
+  #note({ host, bridge, flowMods }: BridgeStatus): void {
+    const key = `${host} ${bridge}`;
+    const count = flowMods.add + flowMods.modify + flowMods.delete;
+    if (this.#mods.get(key) === count) return;
+    this.#mods.set(key, count);
+    this.#lastMs.set(key, performance.now());
+  }
+}
+
 interface Figures {
   readonly times: readonly number[];
   readonly barriers: readonly number[];
@@ -150,48 +188,30 @@ async function measure({ controller, sandboxes, portId }: Site, changes: number)
   const connection = controller.agents.get(hostName(0))?.installer('br-int').connection;
   if (first === undefined || connection === undefined) throw new Error('no first host');
   const rows = new RowWatch(first.databaseSocket);
+  const passes = new PassWatch(controller);
   const times: number[] = [];
   const barriers: number[] = [];
   const hosts = new Set<string>();
-  const { compiler } = controller;
-  const pass = compiler.pass.bind(compiler);
-  let changed: { readonly host: string; readonly bridge: string }[] = [];
-  let isBound = false;
-  const isAbout = ({ origin }: DesiredFlow): boolean =>
-    origin.rule === 'mac-spoof' && origin.object === `port ${portId}`;
-  compiler.pass = () => {
-    const result = pass();
-    changed.push(...result.changes);
-    for (const { host, bridge, put, remove } of result.changes) {
-      if (host !== hostName(0) || bridge !== 'br-int') continue;
-      if (put.some(isAbout)) isBound = true;
-      else if (remove.some(isAbout)) isBound = false;
-    }
-    return result;
+  const settled = async (what: string): Promise<void> => {
+    await waitFor(what, () => passes.hasChanged(hostName(0), 'br-int') && isQuiet(controller));
+    // Whatever comes late counts.
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   };
-  for (let round = 0; round < changes; round++) {
-    changed = [];
-    const name = `new${round}`;
-    let lastMs = 0;
-    const plugged = first.vsctl('--no-wait', ...plug(name, portId));
-    // As soon as one turn of the loop allows: every change is followed until its last barrier.
-    for (const deadline = performance.now() + 10_000; performance.now() < deadline; ) {
-      await new Promise((resolve) => setImmediate(resolve));
-      if (!rows.seenMs.has(name) || !isBound) continue;
-      const installers = new Set(changed.map(({ host, bridge }) => controller.agents.get(host)?.installer(bridge)));
-      await Promise.all([...installers].map((installer) => installer?.settled()));
-      lastMs = performance.now();
-      break;
+  for (let round = -WARMUPS; round < changes; round++) {
+    const name = `new${round + WARMUPS}`;
+    passes.begin();
+    await first.vsctl('--no-wait', ...plug(name, portId));
+    await settled('the port is plugged');
+    if (round >= 0) {
+      times.push(passes.lastMs - (rows.seenMs.get(name) ?? 0));
+      for (const host of passes.hosts) hosts.add(host);
+      const start = performance.now();
+      await connection.barrier();
+      barriers.push(performance.now() - start);
     }
-    await plugged;
-    if (round >= 5) times.push(lastMs - (rows.seenMs.get(name) ?? 0));
-    for (const { host } of changed) hosts.add(host);
-    const start = performance.now();
-    await connection.barrier();
-    barriers.push(performance.now() - start);
+    passes.begin();
     await first.vsctl('--no-wait', 'del-port', 'br-int', name);
-    await waitFor('the port is gone', () => !isBound && isQuiet(controller));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await settled('the port is gone');
   }
   rows.close();
   return { times, barriers, hosts };

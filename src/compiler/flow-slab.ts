@@ -10,11 +10,11 @@ import { HeddleError, invariant } from '../lib/errors.ts';
 import type { Slab } from '../openflow/slab.ts';
 import {
   type EncodedFlow,
-  encodeFlow,
   flowScratch,
   recordBytes,
   type TemplateValue,
   viewFlowMod,
+  writeFlow,
 } from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Shared } from './shared.ts';
@@ -23,11 +23,19 @@ import { type RowNumbers, TemplatedFlow, type TemplateRow } from './templates.ts
 /** No flow. */
 export const NO_FLOW = -1;
 
-const FIRST_LENGTH = 16;
-const FIRST_SIZE = 1024;
+const FIRST_LENGTH = 64;
+const FIRST_SIZE = 4096;
 const COOKIE_SIZE = 4;
 /** ofp_header.length (OpenFlow 1.3.5 §7.1). */
 const LENGTH_OFFSET = 2;
+
+/** What is kept of each flow: the number of its row, or VALUE; of its name; its hash; where its bytes are; the flow that it leads to. */
+const ROW = 0;
+const NAME = 1;
+const HASH = 2;
+const OFFSET = 3;
+const CHAIN = 4;
+const COLUMNS = 5;
 
 /** What stands in place of a row with flows that are kept as values. */
 const VALUE = 0;
@@ -38,12 +46,8 @@ type FlowPlace = Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>;
 export class FlowSlab {
   readonly #shared: Shared;
   #length = 0;
-  /** By id: the number of the row, or VALUE. */
-  #rows = new Uint32Array(FIRST_LENGTH);
-  #names = new Uint32Array(FIRST_LENGTH);
-  #hashes = new Int32Array(FIRST_LENGTH);
-  #offsets = new Uint32Array(FIRST_LENGTH);
-  #chain = new Int32Array(FIRST_LENGTH);
+  /** By id: COLUMNS numbers each. One array, since thousands of small ones cost more than what they hold. */
+  #columns = new Int32Array(FIRST_LENGTH * COLUMNS);
   /** Flows that are kept as values; and of those that no flow-mod can carry what they are found by. */
   readonly #values = new Map<number, DesiredFlow>();
   readonly #unwritable = new Map<number, EncodedFlow>();
@@ -85,26 +89,26 @@ export class FlowSlab {
     const { template } = row;
     const offset = this.#reserve(template.recordSize);
     template.putRecord(this.#bytes, offset, numbers.cookieLow, numbers.values);
-    this.#rows[id] = this.#shared.rows.idOf(row);
-    this.#names[id] = numbers.holdName(this.#shared.names);
-    this.#offsets[id] = offset;
-    this.#hashes[id] = hashOf(template.fill(this.#records, offset));
+    this.#columns[id * COLUMNS + ROW] = this.#shared.rows.idOf(row);
+    this.#columns[id * COLUMNS + NAME] = numbers.holdName(this.#shared.names);
+    this.#columns[id * COLUMNS + OFFSET] = offset;
+    this.#columns[id * COLUMNS + HASH] = hashOf(template.fill(this.#records, offset));
   }
 
   #addValue(id: number, desired: DesiredFlow): void {
-    this.#rows[id] = VALUE;
+    this.#columns[id * COLUMNS + ROW] = VALUE;
     this.#values.set(id, desired);
     const frame = frameOf(desired, this.#scratch);
     if (frame === undefined) {
       const unwritable = unwritableFlow(desired);
       this.#unwritable.set(id, unwritable);
-      this.#hashes[id] = hashOf(unwritable);
+      this.#columns[id * COLUMNS + HASH] = hashOf(unwritable);
       return;
     }
     const offset = this.#reserve(frame.length);
     this.#bytes.set(frame, offset);
-    this.#offsets[id] = offset;
-    this.#hashes[id] = hashOf(viewFlowMod(frame));
+    this.#columns[id * COLUMNS + OFFSET] = offset;
+    this.#columns[id * COLUMNS + HASH] = hashOf(viewFlowMod(frame));
   }
 
   /** Forget a flow that is not found any more; its id will be another's. */
@@ -112,7 +116,7 @@ export class FlowSlab {
     const row = this.#rowOf(id);
     if (row !== undefined) {
       this.#release(id, row.template.recordSize);
-      this.#shared.names.drop(this.#names[id] as number);
+      this.#shared.names.drop(this.#at(id, NAME));
     } else {
       if (!this.#unwritable.delete(id)) this.#release(id, this.#frameSize(id));
       this.#values.delete(id);
@@ -122,11 +126,11 @@ export class FlowSlab {
 
   /** Remember another flow with this one, or NO_FLOW. */
   chain(id: number, other: number): void {
-    this.#chain[id] = other;
+    this.#columns[id * COLUMNS + CHAIN] = other;
   }
 
   chained(id: number): number {
-    return this.#chain[id] as number;
+    return this.#at(id, CHAIN);
   }
 
   /** The flow as a value; what it says stays true when the flow is freed. */
@@ -134,20 +138,20 @@ export class FlowSlab {
     const row = this.#rowOf(id);
     if (row === undefined) return this.#valueOf(id);
     const values: TemplateValue[] = [];
-    const offset = this.#offsets[id] as number;
+    const offset = this.#at(id, OFFSET);
     row.template.readRecord(this.#bytes, offset, values);
-    const object = this.#shared.names.nameOf(this.#names[id] as number);
+    const object = this.#shared.names.nameOf(this.#at(id, NAME));
     return new TemplatedFlow(row, values, object, cookieAt(this.#bytes, offset));
   }
 
   /** The flow-mod of a flow that is no value. */
   templatedFrame(id: number): Uint8Array | undefined {
-    return this.#rowOf(id)?.template.fill(this.#records, this.#offsets[id] as number).frame;
+    return this.#rowOf(id)?.template.fill(this.#records, this.#at(id, OFFSET)).frame;
   }
 
   /** The flow as bytes: right until another flow of this process is encoded, or kept. */
   encoded(id: number): EncodedFlow {
-    const offset = this.#offsets[id] as number;
+    const offset = this.#at(id, OFFSET);
     const row = this.#rowOf(id);
     if (row !== undefined) return row.template.fill(this.#records, offset);
     return this.#unwritable.get(id) ?? viewFlowMod(this.#bytes.subarray(offset, offset + this.#frameSize(id)));
@@ -161,11 +165,11 @@ export class FlowSlab {
 
   /** Equal in all that the switch sees, the cookie included. */
   isSame(left: number, right: number): boolean {
-    const row = this.#rows[left];
-    if (row === VALUE || row !== this.#rows[right]) {
+    const row = this.#at(left, ROW);
+    if (row === VALUE || row !== this.#at(right, ROW)) {
       return sameBytes(this.encoded(left).frame.slice(), this.encoded(right).frame);
     }
-    const [one, other] = [this.#offsets[left] as number, this.#offsets[right] as number];
+    const [one, other] = [this.#at(left, OFFSET), this.#at(right, OFFSET)];
     const size = this.#rowOf(left)?.template.recordSize ?? 0;
     for (let byte = 0; byte < size; byte++) if (this.#bytes[one + byte] !== this.#bytes[other + byte]) return false;
     return true;
@@ -173,7 +177,7 @@ export class FlowSlab {
 
   /** Equal in table, priority and match. */
   isRival(left: number, right: number): boolean {
-    if (this.#hashes[left] !== this.#hashes[right]) return false;
+    if (this.#at(left, HASH) !== this.#at(right, HASH)) return false;
     const { table, priority, matchBytes } = this.encoded(left);
     return this.#hasIdentity(right, table, priority, matchBytes.slice());
   }
@@ -197,7 +201,7 @@ export class FlowSlab {
     this.#indexed -= 1;
     // Those behind it move up, unless they stand where they belong.
     for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
-      const home = (this.#hashes[(slots[next] as number) - 1] as number) & mask;
+      const home = this.#at((slots[next] as number) - 1, HASH) & mask;
       const isBetween = hole <= next ? hole < home && home <= next : hole < home || home <= next;
       if (isBetween) continue;
       slots[hole] = slots[next] as number;
@@ -210,10 +214,10 @@ export class FlowSlab {
   findLike(id: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    const hash = this.#hashes[id] as number;
+    const hash = this.#at(id, HASH);
     for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const found = (slots[slot] as number) - 1;
-      if (found === id || (this.#hashes[found] === hash && this.isRival(id, found))) return found;
+      if (found === id || (this.#at(found, HASH) === hash && this.isRival(id, found))) return found;
     }
     return NO_FLOW;
   }
@@ -225,7 +229,7 @@ export class FlowSlab {
     const hash = hashOf({ table, priority, matchBytes });
     for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const found = (slots[slot] as number) - 1;
-      if (this.#hashes[found] === hash && this.#hasIdentity(found, table, priority, matchBytes)) return found;
+      if (this.#at(found, HASH) === hash && this.#hasIdentity(found, table, priority, matchBytes)) return found;
     }
     return NO_FLOW;
   }
@@ -234,7 +238,7 @@ export class FlowSlab {
   findAmong(ids: Iterable<number>, { table, priority, matchBytes }: FlowPlace): number {
     const hash = hashOf({ table, priority, matchBytes });
     for (const id of ids) {
-      if (this.#hashes[id] === hash && this.#hasIdentity(id, table, priority, matchBytes)) return id;
+      if (this.#at(id, HASH) === hash && this.#hasIdentity(id, table, priority, matchBytes)) return id;
     }
     return NO_FLOW;
   }
@@ -249,8 +253,12 @@ export class FlowSlab {
     return encoded.table === table && encoded.priority === priority && sameBytes(encoded.matchBytes, matchBytes);
   }
 
+  #at(id: number, column: number): number {
+    return this.#columns[id * COLUMNS + column] as number;
+  }
+
   #rowOf(id: number): TemplateRow | undefined {
-    return this.#shared.rows.rowOf(this.#rows[id] as number);
+    return this.#shared.rows.rowOf(this.#at(id, ROW));
   }
 
   #valueOf(id: number): DesiredFlow {
@@ -260,20 +268,18 @@ export class FlowSlab {
   }
 
   #frameSize(id: number): number {
-    const offset = (this.#offsets[id] as number) + LENGTH_OFFSET;
+    const offset = this.#at(id, OFFSET) + LENGTH_OFFSET;
     return ((this.#bytes[offset] as number) << 8) | (this.#bytes[offset + 1] as number);
   }
 
   #newId(): number {
     const id = this.#length;
     this.#length += 1;
-    if (id < this.#hashes.length) return id;
-    const length = Math.ceil(1.5 * id);
-    this.#rows = grown(this.#rows, new Uint32Array(length));
-    this.#names = grown(this.#names, new Uint32Array(length));
-    this.#hashes = grown(this.#hashes, new Int32Array(length));
-    this.#offsets = grown(this.#offsets, new Uint32Array(length));
-    this.#chain = grown(this.#chain, new Int32Array(length));
+    if (this.#length * COLUMNS > this.#columns.length) {
+      const columns = new Int32Array(moreThan(id) * COLUMNS);
+      columns.set(this.#columns);
+      this.#columns = columns;
+    }
     return id;
   }
 
@@ -283,7 +289,7 @@ export class FlowSlab {
     const offset = this.#end;
     this.#end += size;
     if (this.#end > this.#bytes.length) {
-      const records = recordBytes(Math.ceil(1.5 * this.#end));
+      const records = recordBytes(moreThan(this.#end));
       records.bytes.set(this.#bytes);
       this.#records = records;
     }
@@ -291,7 +297,7 @@ export class FlowSlab {
   }
 
   #release(id: number, size: number): void {
-    const offset = this.#offsets[id] as number;
+    const offset = this.#at(id, OFFSET);
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, [offset]);
     else free.push(offset);
@@ -299,7 +305,7 @@ export class FlowSlab {
 
   #slotOf(id: number): number {
     const mask = this.#slots.length - 1;
-    let slot = (this.#hashes[id] as number) & mask;
+    let slot = this.#at(id, HASH) & mask;
     while (this.#slots[slot] !== id + 1) {
       invariant(this.#slots[slot] !== 0, 'A flow that is not found by its identity.', { id });
       slot = (slot + 1) & mask;
@@ -309,7 +315,7 @@ export class FlowSlab {
 
   #place(id: number): void {
     const mask = this.#slots.length - 1;
-    let slot = (this.#hashes[id] as number) & mask;
+    let slot = this.#at(id, HASH) & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
     this.#slots[slot] = id + 1;
   }
@@ -321,14 +327,14 @@ export class FlowSlab {
   }
 }
 
-function grown<Column extends Uint32Array | Int32Array>(before: Column, after: Column): Column {
-  after.set(before);
-  return after;
+/** What grows is made twice as large, and where that is much, half as large again. */
+function moreThan(length: number): number {
+  return length < 0x4000 ? 2 * length : Math.ceil(1.5 * length);
 }
 
 function frameOf(desired: DesiredFlow, scratch: Slab): Uint8Array | undefined {
   try {
-    return encodeFlow(desired.flow, scratch);
+    return writeFlow(desired.flow, scratch);
   } catch (error) {
     if (error instanceof HeddleError) return undefined;
     throw error;

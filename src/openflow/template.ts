@@ -72,9 +72,14 @@ export function flowScratch(): Slab {
 
 /** The bytes of a flow-mod of command add and xid 0. Throws WireError. `slab`: to be used again. */
 export function encodeFlow(flow: Flow, slab: Slab = flowScratch()): Uint8Array {
+  return writeFlow(flow, slab).slice();
+}
+
+/** Likewise: right until the slab is used again. */
+export function writeFlow(flow: Flow, slab: Slab): Uint8Array {
   slab.clear();
   writeFlowMod(slab, { flow, command: 'add', xid: 0 });
-  return slab.bytes.slice(0, slab.end);
+  return slab.bytes.subarray(0, slab.end);
 }
 
 /** Match and instructions of a flow-mod of ours. */

@@ -12,9 +12,12 @@ async function main(): Promise<void> {
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (!(minutes > 0) || !Number.isSafeInteger(seed)) throw new RangeError('--minutes and --seed take numbers');
   process.stdout.write(`seed ${seed}, ${minutes} minutes\n`);
+  const interrupted = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
   const result = await runSoak({
     durationMs: minutes * 60_000,
     seed,
+    signal: interrupted.signal,
     say: (line) => process.stdout.write(`${line}\n`),
   });
   process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);

@@ -13,6 +13,8 @@ const BURST_MAX = 5;
 const QUIET_DEADLINE_MS = 30_000;
 /** Until all code paths have run and caches are as full as they get. From then on one controller lives to the end. */
 const WARM_UP_SHARE = 0.25;
+/** Of so many quiet points of the warm-up, at one heddle is started anew and must find nothing to do. */
+const QUIET_RESTART_ODDS = 6;
 const SAMPLE_INTERVAL_MS = 1_000;
 /** What a line through the samples may rise from the end of the warm-up to the end of the run. */
 const HEAP_GROWTH_MAX_SIZE = 8 * 1024 * 1024;
@@ -25,6 +27,8 @@ export interface SoakOptions {
   readonly durationMs: number;
   readonly seed: number;
   readonly say: (line: string) => void;
+  /** Ends the run early, as if its time were over. */
+  readonly signal?: AbortSignal;
 }
 
 export interface SoakResult {
@@ -86,10 +90,27 @@ function sum<T>(items: readonly T[], numberOf: (item: T) => number): number {
   return items.reduce((total, item) => total + numberOf(item), 0);
 }
 
+/** Another life of heddle, of which nothing has changed: no bridge and no OVSDB may be sent anything. */
+async function restartUnchanged(site: ControlledSite): Promise<void> {
+  await site.stopController();
+  await site.startController();
+  await site.inStep(QUIET_DEADLINE_MS);
+  for (const { name, bridges, ovsdbWrites } of site.status().hosts) {
+    const sent = bridges.flatMap(({ bridge, flowMods, groupMods, meterMods }) => {
+      const count = [flowMods, groupMods, meterMods].reduce((all, one) => all + one.add + one.modify + one.delete, 0);
+      return count === 0 ? [] : [`${bridge}: ${JSON.stringify({ flowMods, groupMods, meterMods })}`];
+    });
+    if (sent.length > 0 || ovsdbWrites.writes > 0) {
+      const told = site.lines.filter(({ msg }) => /drifted|OVSDB write/.test(msg)).map((line) => JSON.stringify(line));
+      throw new Error(`started anew, unchanged, ${name} was sent ${sent.join(', ')}, ${told.join('\n')}`);
+    }
+  }
+}
+
 const mebibytes = (size: number): string => `${(size / 2 ** 20).toFixed(1)} MiB`;
 
 /** Throws with the last steps when a bridge is not what its book says at a quiet point, or memory has grown. */
-export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<SoakResult> {
+export async function runSoak({ durationMs, seed, say, signal }: SoakOptions): Promise<SoakResult> {
   const soaked = await SoakedSite.start(new Random(seed));
   const { site } = soaked;
   const largest = new Largest(site);
@@ -99,7 +120,7 @@ export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<S
   const samples: MemorySample[] = [];
   let [steps, quietPoints, slowestQuietMs, saidMs] = [0, 0, 0, startMs];
   try {
-    while (performance.now() - startMs < durationMs) {
+    while (performance.now() - startMs < durationMs && signal?.aborted !== true) {
       soaked.mayRestart = performance.now() - startMs < WARM_UP_SHARE * durationMs;
       for (let count = 1 + pace.below(BURST_MAX); count > 0; count--) {
         history.push(await soaked.step());
@@ -112,7 +133,10 @@ export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<S
       slowestQuietMs = Math.max(slowestQuietMs, performance.now() - burstMs);
       // The site keeps what was logged; a controller does not.
       site.lines.length = 0;
-      if (soaked.mayRestart) continue;
+      if (soaked.mayRestart) {
+        if (pace.isChance(QUIET_RESTART_ODDS)) await restartUnchanged(site);
+        continue;
+      }
       if (performance.now() - (samples.at(-1)?.atMs ?? 0) < SAMPLE_INTERVAL_MS) continue;
       const sample = sampleMemory();
       samples.push(sample);
@@ -127,6 +151,7 @@ export async function runSoak({ durationMs, seed, say }: SoakOptions): Promise<S
     throw new Error(`seed ${seed}, step ${steps}, after:\n  ${history.join('\n  ')}\n${cause}`, { cause });
   }
   await site.stop();
+  if (samples.length === 0) throw new Error(`seed ${seed}: ended before memory was taken; nothing differed until then`);
   const result: SoakResult = {
     seed,
     steps,

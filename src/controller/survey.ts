@@ -62,7 +62,9 @@ export function survey(request: SurveyRequest): Compiler {
     const view = views.get(host.name);
     if (view === undefined) continue;
     const networkIds = site.networksOn(host.name);
-    const localVlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept: new Map() });
+    const former = new Map(Object.entries(state.localVlans[host.name] ?? {}));
+    const vlans = { topology, routing, host, view, networkIds, kept: new Map(), former };
+    const localVlans = assignLocalVlans(vlans);
     const tunnels = site.tunnelsOf(host.name);
     compiler.setHostFacts(host.name, readHostFacts({ topology, routing, host, view, localVlans, tunnels }));
   }

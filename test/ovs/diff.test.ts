@@ -106,21 +106,23 @@ test('of the running controller says the same, and as JSON', async () => {
 
 test('groups and meters are in it, of a site with ways outside, from the file alone and from the controller', async () => {
   const bridge_mappings = { wire: 'br-ex' };
+  const networks = [
+    { id: 'blue', network_type: 'vxlan', segmentation_id: 1001, subnets: [{ id: 'blue4', cidr: '10.0.0.0/24' }] },
+    {
+      id: 'public',
+      network_type: 'flat',
+      physical_network: 'wire',
+      external: true,
+      subnets: [{ cidr: '203.0.113.0/24' }],
+    },
+  ];
+  const blue1 = { id: 'blue1', network: 'blue' };
   site = await ControlledSite.prepare({
     settings: { drift: 'report' },
     hosts: { node1: { agent_mode: 'dvr_snat', bridge_mappings }, node2: { agent_mode: 'dvr_snat', bridge_mappings } },
-    networks: [
-      { id: 'blue', network_type: 'vxlan', segmentation_id: 1001, subnets: [{ id: 'blue4', cidr: '10.0.0.0/24' }] },
-      {
-        id: 'public',
-        network_type: 'flat',
-        physical_network: 'wire',
-        external: true,
-        subnets: [{ cidr: '203.0.113.0/24' }],
-      },
-    ],
+    networks: [{ id: 'aaa', network_type: 'local', subnets: [{ cidr: '10.9.0.0/24' }] }, ...networks],
     routers: [{ id: 'r', interfaces: [{ subnet: 'blue4' }], external_gateway_info: { network: 'public' } }],
-    ports: [{ id: 'blue1', network: 'blue' }],
+    ports: [blue1, { id: 'aaa1', network: 'aaa', host: 'node1' }],
     floating_ips: [{ floating_ip_address: '203.0.113.50', floating_network: 'public', port: 'blue1' }],
   });
   for (const host of site.hosts.values()) await host.addBridge('br-ex');
@@ -128,6 +130,8 @@ test('groups and meters are in it, of a site with ways outside, from the file al
   await site.converged();
   await site.plug('node1', 'blue1');
   await site.inStep();
+  // A network goes; those that nobody is plugged into keep their local VLANs all the same.
+  site.change({ networks, ports: [blue1] });
   await site.until('groups', async () => (await site.host('node2').dumpNumbered('br-tun')).length > 0);
   await site.inStep();
   const [, group = ''] = /^group_id=(\d+)/.exec((await site.host('node2').dumpNumbered('br-tun')).join('\n')) ?? [];

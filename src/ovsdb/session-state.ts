@@ -165,11 +165,11 @@ export function nextTickMs(state: SessionState): number | undefined {
     case 'backoff':
       return state.deadlineMs;
     case 'handshake':
-      return requestDeadlineMs(state);
     case 'live': {
       const { probeSentMs, lastReceivedMs } = state;
       const probeMs = (probeSentMs ?? lastReceivedMs) + limits.probeIntervalMs;
-      return Math.min(probeMs, auditDueMs(state), requestDeadlineMs(state) ?? Number.POSITIVE_INFINITY);
+      const auditMs = state.phase === 'live' ? auditDueMs(state) : Number.POSITIVE_INFINITY;
+      return Math.min(probeMs, auditMs, requestDeadlineMs(state) ?? Number.POSITIVE_INFINITY);
     }
     default:
       return undefined;

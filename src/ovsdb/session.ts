@@ -195,7 +195,8 @@ function onTick(state: SessionState, nowMs: number, effects: SessionEffect[]): S
     const message = `The server did not answer a request within ${state.config.limits.requestTimeoutMs} ms.`;
     return hangUp(state, new OvsdbError('REQUEST_TIMEOUT', message), effects);
   }
-  return state.phase === 'live' ? audit(probe(state, nowMs, effects), nowMs, effects) : state;
+  const probed = probe(state, nowMs, effects);
+  return probed.phase === 'live' ? audit(probed, nowMs, effects) : probed;
 }
 
 function probe(state: SessionState, nowMs: number, effects: SessionEffect[]): SessionState {

@@ -3,8 +3,8 @@
  * last seen, which local VLANs networks had, and the MACs and addresses that the topology file left to heddle. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
  * Serves the controller; an edge: all fs of the state directory is here.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { HeddleError } from '../lib/errors.ts';
 import type { HeldValues } from '../topology/load.ts';
@@ -126,7 +126,7 @@ export function writeState(directory: string, state: State): void {
   const path = join(directory, FILE_NAME);
   const temporary = `${path}.tmp`;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    makeDirectory(resolve(directory));
     const file = openSync(temporary, 'w', 0o644);
     try {
       writeSync(file, `${JSON.stringify({ version: VERSION, ...state }, undefined, 2)}\n`);
@@ -147,6 +147,14 @@ export function writeState(directory: string, state: State): void {
     const advice = `${isFull ? 'make room' : 'make it writable'} or give --state DIR`;
     throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; ${advice}`);
   }
+}
+
+/** With those above it. Node's own way to do that never ends below a directory in which none can be made (/proc). */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  makeDirectory(parent);
+  mkdirSync(path, { mode: 0o755 });
 }
 
 const errorCode = (error: unknown): string | undefined =>

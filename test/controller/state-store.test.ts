@@ -68,4 +68,14 @@ describe('state store', () => {
     expect(() => writeState(join(directory, 'blocked'), STATE)).toThrow(/make it writable or give --state DIR/);
     expect(readState(directory)).toEqual(STATE);
   });
+
+  it('below a directory in which none can be made it says so', () => {
+    expect(() => writeState('/proc/heddle/state', STATE)).toThrow(/STATE_UNWRITABLE|ENOENT/);
+  });
+
+  it('makes the directories above', () => {
+    const deep = join(directory, 'a', 'b');
+    writeState(deep, STATE);
+    expect(readState(deep)).toEqual(STATE);
+  });
 });

@@ -61,7 +61,8 @@ export class Controller {
   readonly #locator: PortLocator;
   readonly #shift = new Shift();
   readonly #conflicts = new Map<string, number>();
-  readonly #listeners: { close(): Promise<void> | void }[] = [];
+  readonly #openFlowListeners: OpenFlowListener[] = [];
+  readonly #ovsdbListeners: OvsdbListener[] = [];
   #topology: Topology | undefined;
   #epoch = 0;
   #generation = 0;
@@ -122,6 +123,11 @@ export class Controller {
     return count;
   }
 
+  /** Connections that said nothing, and gave way to others. */
+  get evictedHandshakeCount(): number {
+    return this.#openFlowListeners.reduce((sum, { evictedCount }) => sum + evictedCount, 0);
+  }
+
   /** Log lines that the rate limit held back. */
   get suppressedLineCount(): number {
     return this.#limitedLog.suppressedCount;
@@ -155,12 +161,14 @@ export class Controller {
       const onConnection = (connection: SwitchConnection): void => this.#connected(connection);
       const endpoint = parseEndpoint(text, { defaultPort: OPENFLOW_PORT });
       const context = { ...this.#channels(), onConnection };
-      this.#listeners.push(await OpenFlowListener.listen({ endpoint, context, ...(tls && { tls }) }));
+      this.#openFlowListeners.push(await OpenFlowListener.listen({ endpoint, context, ...(tls && { tls }) }));
       this.#logger.info({ listen: text }, 'waiting for bridges');
     }
     for (const target of ovsdbListen) {
       const onPeer = (peer: OvsdbPeer): boolean => this.#ovsdbCalled(peer);
-      this.#listeners.push(await OvsdbListener.listen({ target, logger: this.#logger, onPeer, ...(tls && { tls }) }));
+      this.#ovsdbListeners.push(
+        await OvsdbListener.listen({ target, logger: this.#logger, onPeer, ...(tls && { tls }) }),
+      );
       this.#logger.info({ listen: target }, 'waiting for ovsdb-servers');
     }
     this.#graceTimer = setTimeout(() => {
@@ -207,7 +215,7 @@ export class Controller {
     this.#routers.close();
     this.#connections.close();
     for (const agent of this.agents.values()) agent.close();
-    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await Promise.all([...this.#openFlowListeners, ...this.#ovsdbListeners].map((listener) => listener.close()));
     this.#memory.close();
   }
 

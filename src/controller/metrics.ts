@@ -177,6 +177,9 @@ export class Metrics {
     this.#gauge('heddle_strangers', 'Connected bridges that belong to no host.', [], () => [
       [{}, controller.strangers.length],
     ]);
+    this.#total('heddle_handshakes_evicted_total', 'Connections that gave way to others before they spoke.', [], () => [
+      [{}, controller.evictedHandshakeCount],
+    ]);
     this.#total('heddle_log_lines_suppressed_total', 'Log lines held back by the rate limit.', [], () => [
       [{}, controller.suppressedLineCount],
     ]);

@@ -9,7 +9,7 @@ export const LIMITS = {
   actionDepth: 32,
   /** Time for a peer to say HELLO and answer FEATURES_REQUEST before it is dropped. */
   handshakeTimeoutMs: 5_000,
-  /** Connections that have not finished their handshake, on one listener; further ones are closed at once. */
+  /** Connections that have not finished their handshake, on one listener; for a further one the oldest is closed. */
   handshakesAtOnce: 1_000,
   /** Ports of one bridge: Open vSwitch gives out 16 bits of port numbers. */
   portsPerBridge: 65_536,
@@ -64,8 +64,11 @@ export const LIMITS = {
   shapesPerRule: 256,
   /** Bytes queued towards one peer that stopped reading before it is dropped. */
   sendBufferSize: 64 * 1024 * 1024,
-  /** One JSON-RPC message from an ovsdb-server: an initial dump of a large database is one message. */
-  ovsdbMessageSize: 256 * 1024 * 1024,
+  /**
+   * One JSON-RPC message from an ovsdb-server. A first dump is one message: what heddle reads of a port is some 700 bytes, and Open
+   * vSwitch has numbers for 65,279 ports of a bridge.
+   */
+  ovsdbMessageSize: 64 * 1024 * 1024,
   /** Reconnect back-off: the first and the longest wait. */
   backoffMinMs: 1_000,
   backoffMaxMs: 8_000,

@@ -37,6 +37,8 @@ const ASYNC: AsyncConfig = { packetIn: [0b111, 0], portStatus: [0b111, 0b111], f
 const MISS_SEND_LENGTH = 0xffff;
 
 export type ChannelDropCode =
+  /** Too many others shake hands. */
+  | 'TOO_MANY_HANDSHAKES'
   | 'HANDSHAKE_TIMEOUT'
   | 'VERSION_REFUSED'
   | 'PROTOCOL_VIOLATION'

@@ -22,7 +22,9 @@ export class OpenFlowListener {
   readonly #options: OpenFlowListenerOptions;
   readonly #server: Server;
   readonly #channels = new Set<ChannelSocket>();
-  #handshakes = 0;
+  /** Whose handshake is under way, the oldest first. */
+  readonly #handshakes = new Set<ChannelSocket>();
+  #evictedCount = 0;
 
   private constructor(options: OpenFlowListenerOptions) {
     this.#options = options;
@@ -46,7 +48,12 @@ export class OpenFlowListener {
 
   /** Connections whose handshake is under way. */
   get handshakeCount(): number {
-    return this.#handshakes;
+    return this.#handshakes.size;
+  }
+
+  /** Connections that had to give way to others before their handshake was through. */
+  get evictedCount(): number {
+    return this.#evictedCount;
   }
 
   /** Stop listening and end every connection that came in here. Flows stay on the bridges. */
@@ -96,29 +103,29 @@ export class OpenFlowListener {
   }
 
   #accept(socket: Socket): void {
-    if (this.#handshakes >= LIMITS.handshakesAtOnce) {
-      this.#warn(socket, 'TOO_MANY_HANDSHAKES', `${this.#handshakes} handshakes are under way`);
-      socket.destroy();
-      return;
-    }
-    this.#handshakes += 1;
-    let underWay = true;
-    const handshakeDone = (): void => {
-      if (underWay) this.#handshakes -= 1;
-      underWay = false;
-    };
+    this.#makeRoom();
     const channel = establish({
       socket,
       peer: peerOf(socket, this.#options.endpoint),
       peerKey: socket.remoteAddress ?? 'local',
       context: this.#options.context,
-      onEstablished: handshakeDone,
+      onEstablished: () => this.#handshakes.delete(channel),
       onEnd: () => {
-        handshakeDone();
+        this.#handshakes.delete(channel);
         this.#channels.delete(channel);
       },
     });
+    this.#handshakes.add(channel);
     this.#channels.add(channel);
+  }
+
+  /** A bridge shakes hands in milliseconds, a crowd that does not speak only waits: the oldest of all gives way. */
+  #makeRoom(): void {
+    const [oldest] = this.#handshakes;
+    if (oldest === undefined || this.#handshakes.size < LIMITS.handshakesAtOnce) return;
+    this.#evictedCount += 1;
+    this.#handshakes.delete(oldest);
+    oldest.close('TOO_MANY_HANDSHAKES', `${LIMITS.handshakesAtOnce} handshakes are under way`);
   }
 
   #warn(socket: Socket, code: string, reason: string): void {

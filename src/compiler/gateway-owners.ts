@@ -2,7 +2,6 @@
  * Who renders ways outside: on each host the external networks that it serves, its floating IPs, the gateways of routers that
  * are there, and the way to those that are elsewhere. Beside router-owners.ts; owners.ts calls these.
  */
-import { originHash } from '../flow/cookie.ts';
 import { type Ip, ipFromText } from '../lib/addresses.ts';
 import { arpForLocal, remotePort } from '../pipeline/br-tun.ts';
 import * as gateway from '../pipeline/gateway.ts';
@@ -14,6 +13,7 @@ import { neighbour, route } from '../pipeline/router-route.ts';
 import type { Network } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
+import { FailoverOwners, wayGroupOf } from './failover-owners.ts';
 import type { BoundFloatingIp, GatewayRouter } from './gateways.ts';
 import { bridgeOf, type LocalNetwork, localNetwork, wayOut } from './local-network.ts';
 import { flows, NOTHING, onInt, onTun } from './placement.ts';
@@ -26,14 +26,17 @@ type Wired = LocalNetwork & { readonly ofport: number };
 
 export class GatewayOwners {
   readonly #world: World;
+  readonly #failover: FailoverOwners;
 
   constructor(world: World) {
     this.#world = world;
+    this.#failover = new FailoverOwners(world);
   }
 
   /** All ways outside of a host. */
   readonly waysOutside = owner('ways outside', (view, name) => {
     const { gateways } = this.#world.site;
+    view.child(this.#failover.hearing(name));
     view.each(gateways.externalNetworksOn.at(name), (network) => this.externalNetwork(name, network));
     view.each(gateways.gatewaysOn.at(name), (router) => this.gateway(name, router));
     view.each(gateways.floatingIpsOn.at(name), (id) => this.floatingIp(name, id));
@@ -118,7 +121,7 @@ export class GatewayOwners {
     const object = `floating_ip ${id}`;
     const entity = { object, ...part, localVlan, floatingIp, fixedIp, macAddress };
     const mtu = inside.mtu < network.mtu ? { mtu: inside.mtu } : {};
-    const asker = isAtPort ? undefined : this.#askerOf(view, name, router);
+    const asker = isAtPort ? undefined : this.#failover.askerOf(view, name, router);
     const nextHops = view.read(gateways.nextHops.at(floating.networkId)) ?? [];
     const address = { ...wireOf(there), object, macAddress, ip: floatingIp, nextHops, ...(asker && { asker }) };
     return onInt(name, profile, [
@@ -137,7 +140,7 @@ export class GatewayOwners {
     if (router === undefined || profile === undefined) return NOTHING;
     const { part } = router;
     const object = `router ${routerId}`;
-    const isStandby = router.hosts[0] !== name;
+    const isOneOfSeveral = router.hosts.length > 1;
     const local = new Map<string, LocalNetwork>();
     for (const id of [...part.networkIds, ...(router.outside === undefined ? [] : [router.outside.networkId])]) {
       const there = localNetwork(this.#world, view, name, id);
@@ -149,7 +152,7 @@ export class GatewayOwners {
       if (there === undefined) return [];
       const ips = one.addresses.map(({ ip }) => ip);
       const { localVlan } = there;
-      const entity = { object, routerKey: part.key, localVlan, macAddress: one.macAddress, isStandby };
+      const entity = { object, routerKey: part.key, localVlan, macAddress: one.macAddress, isOneOfSeveral };
       return this.#gatewayInterface(view, there, {
         ...entity,
         ipv4Addresses: ips.filter((ip) => typeof ip === 'number'),
@@ -174,7 +177,7 @@ export class GatewayOwners {
       ...inside,
       ...onInt(name, profile, [...own, ...leaving, ...routes]),
       ...this.#gatewayOutside(view, name, router, largest),
-      ...this.#standby(view, name, router),
+      ...this.#failover.whoServes(view, name, router),
     ];
   });
 
@@ -197,53 +200,12 @@ export class GatewayOwners {
         const ips = addresses.map(({ ip }) => ip);
         return this.#towardsGateway(view, there, { router, macAddress, ips });
       });
-    return [...placements, ...this.#wayGroup(view, there, router), ...this.#waysToGateway(view, there, router)];
-  });
-
-  /** By what frames ask whether this host serves a router, where better ones may. */
-  #askerOf(view: View, host: string, { hosts, part }: GatewayRouter): failover.ServingAsker | undefined {
-    const patchTun = view.read(this.#world.patchTun.at(host));
-    return hosts[0] === host || patchTun === undefined ? undefined : { routerKey: part.key, patchTun };
-  }
-
-  /** Tunnels to the hosts that are better gateways of a router than a host; all, where it is none. */
-  #tunnelsToBetter(view: View, host: string, { hosts, part }: GatewayRouter, networkId = part.networkIds[0] ?? '') {
-    const type = view.read(this.#world.networks.at(networkId))?.networkType;
-    if (type === undefined || !isTunnelled(type)) return [];
-    const rank = hosts.indexOf(host);
-    const better = rank < 0 ? hosts : hosts.slice(0, rank);
-    return better.flatMap((other) => view.read(this.#world.tunnels.at(pairKey(host, tunnelKey(type, other)))) ?? []);
-  }
-
-  /** What br-tun of a host that serves after others answers. */
-  #standby(view: View, host: string, router: GatewayRouter): readonly Placement[] {
-    const profile = view.read(this.#world.profiles.at(host));
-    const patchInt = view.read(this.#world.patchInt.at(host));
-    if (router.hosts[0] === host || profile === undefined || patchInt === undefined) return NOTHING;
-    const object = `router ${router.id}`;
-    const group = groupNumber('who-serves', router.id);
-    const tunnels = this.#tunnelsToBetter(view, host, router);
-    const entity = { object, routerKey: router.part.key, patchInt, group };
-    const groups = [
-      { group: failover.servingGroup({ group, tunnels, patchInt }), origin: { rule: 'who-serves', object } },
+    return [
+      ...placements,
+      ...this.#failover.wayGroup(view, there, router),
+      ...this.#waysToGateway(view, there, router),
     ];
-    return onTun(host, profile, flows(profile, entity, failover.whoServes)).map((one) => ({ ...one, groups }));
-  }
-
-  /** The choice among a router's gateway hosts, in one network. */
-  #wayGroup(view: View, { host, profile, network }: LocalNetwork, router: GatewayRouter): readonly Placement[] {
-    const { segmentationId } = network;
-    const { hosts, part, id } = router;
-    if (hosts.length < 2 || hosts[0] === host || segmentationId === undefined) return NOTHING;
-    const group = wayGroupOf(router, network);
-    const tunnels = this.#tunnelsToBetter(view, host, router, network.id);
-    const patchInt = view.read(this.#world.patchInt.at(host));
-    const canServe = hosts.includes(host) && patchInt !== undefined;
-    const here = canServe ? { here: { patchInt, routerKey: part.key } } : {};
-    const choice = failover.wayGroup({ group, segmentationId, tunnels, ...here });
-    const origin = { rule: 'gateway-fdb', object: `router ${id}` };
-    return [{ host, bridge: profile.tunnelBridge, flows: [], groups: [{ group: choice, origin }] }];
-  }
+  });
 
   #wired(view: View, host: string, networkId: string): Wired | undefined {
     const there = localNetwork(this.#world, view, host, networkId);
@@ -257,7 +219,7 @@ export class GatewayOwners {
     const ofport = wayOut(this.#world, view, there);
     if (ofport === undefined) return onInt(host, profile, desired);
     const entrance = { ...entity, ofport };
-    if (entity.isStandby === true)
+    if (entity.isOneOfSeveral === true)
       desired.push(...flows(profile, { ...entity, patchTun: ofport }, failover.servedHere));
     desired.push(...flows(profile, entrance, gateway.toGatewayFromOtherHost));
     if (isTunnelled(network.networkType)) desired.push(...flows(profile, entrance, gateway.routedToGatewayByTunnel));
@@ -276,7 +238,7 @@ export class GatewayOwners {
     const { profile, network, localVlan } = there;
     const { macAddress, addresses, enableSnat, subnets, nextHops, routes } = way;
     const object = `router ${id}`;
-    const asker = this.#askerOf(view, name, router);
+    const asker = this.#failover.askerOf(view, name, router);
     const wire = { ...wireOf(there), object, macAddress, ...(asker && { asker }) };
     const mtu = network.mtu < largest ? { mtu: network.mtu } : {};
     const leaving = { object, routerKey: part.key, localVlan, ...mtu };
@@ -311,7 +273,7 @@ export class GatewayOwners {
     const object = `router ${router.id}`;
     // Guests ask for a gateway only where it is all that there is of its router.
     const ipv4Addresses = router.isDistributed ? [] : ips.filter((ip) => typeof ip === 'number');
-    if (router.hosts.length > 1 && serving !== host) {
+    if (router.hosts.length > 1) {
       const isHere = router.hosts.includes(host);
       const way = { object, localVlan, macAddress, group: wayGroupOf(router, network) };
       const chosen = flows(
@@ -356,14 +318,6 @@ export class GatewayOwners {
     return onInt(host, profile, desired);
   }
 }
-
-/** The highest group numbers mean something else (OpenFlow 1.3.5 §7.2.4.5, OFPG_MAX). */
-const GROUP_NUMBERS = 0xff00_0000;
-
-const groupNumber = (kind: string, ...names: readonly string[]): number =>
-  1 + (originHash(kind, names.join(' ')) % (GROUP_NUMBERS - 1));
-
-const wayGroupOf = ({ id }: GatewayRouter, network: Network): number => groupNumber('gateway-fdb', id, network.id);
 
 const ipv4Of = ({ outside: way }: GatewayRouter): readonly number[] =>
   (way?.addresses ?? []).filter((ip) => typeof ip === 'number');

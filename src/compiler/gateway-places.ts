@@ -38,6 +38,8 @@ export class GatewayPlaces {
   readonly gatewaysOf = new Collections();
   /** Ids of routers with a gateway, by the networks that it has ports on inside. */
   readonly gatewaysInside = new Collections();
+  /** Hosts ask each other whether they live: there are routers with several gateway hosts. Under one key, ''. */
+  readonly watching = new Facts<true>();
   /** Gateways of an external network's subnets, by its id. */
   readonly nextHops = new Facts<readonly Ip[]>(sameMeaning);
   #topology: Topology | undefined;
@@ -75,6 +77,7 @@ export class GatewayPlaces {
       for (const host of hosts) append(gatewaysOn, host, id);
       if (outside !== undefined) append(gatewaysOf, outside.networkId, id);
     }
+    this.watching.set('', [...routers.values()].some(({ hosts }) => hosts.length > 1) ? true : undefined);
     const places = new Map<string, FloatingIpPlace>();
     const floatingIpsOn = new Map<string, string[]>();
     for (const floating of floatingIps.values()) {

@@ -248,7 +248,7 @@ function* planTunnels(wanted: WantedHost, view: SwitchView, exists: (bridge: str
 }
 
 /** Keys of Interface.bfd that heddle sets, and takes away where it needs them no more. */
-const BFD_KEYS = ['enable', 'min_rx', 'min_tx', 'mult'] as const;
+const BFD_KEYS = ['bfd_local_dst_mac', 'bfd_remote_dst_mac', 'enable', 'min_rx', 'min_tx', 'mult'] as const;
 
 function bfdEntries(
   wanted: ReadonlyMap<string, string> | undefined,

@@ -6,6 +6,7 @@ import { integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from '.
 import type { RoutingModel } from '../compiler/routing.ts';
 import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import { ipToText } from '../lib/addresses.ts';
+import { BFD_MACS } from '../pipeline/gateway-failover.ts';
 import type { Host, Network, Topology } from '../topology/model.ts';
 import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
 import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
@@ -116,6 +117,8 @@ function wantedPatches({ host, view, openPatches }: WantedRequest): readonly Wan
 /** Names and options of tunnel ports are Neutron's. */
 function wantedTunnel(need: TunnelNeed, { bfd }: Topology['settings']): WantedTunnel {
   const watched = new Map([
+    ['bfd_local_dst_mac', BFD_MACS.asking],
+    ['bfd_remote_dst_mac', BFD_MACS.answering],
     ['enable', 'true'],
     ['min_rx', `${bfd.minRxMs}`],
     ['min_tx', `${bfd.minTxMs}`],

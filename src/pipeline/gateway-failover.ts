@@ -2,15 +2,20 @@
  * Several hosts that can be the gateway of a router: the best one that lives serves. Who lives is known on br-tun alone, by BFD
  * on the tunnels between hosts; so groups there choose, without a controller. A frame that came in on br-int asks by a round
  * through br-tun, with the router's key for its mark, which is what survives a patch: it comes back only where its host serves.
+ * A host that hears nobody is the one that is cut off, and does not serve.
+ *
+ * BFD packets are not answered by the BFD of the other end but sent back by a flow there (`sendBackBfd`): a switch that lives and
+ * has no flows, as after a restart without a controller, is as good as dead.
  */
 
 import { PORT } from '../flow/flow.ts';
 import type { Bucket, Group } from '../flow/group.ts';
-import { arpReply, backToSender, output, type PlainAction, popVlan, setTunnelId } from './actions.ts';
+import { macFromText } from '../lib/addresses.ts';
+import { arpReply, backToSender, output, type PlainAction, popVlan, setEthDst, setTunnelId } from './actions.ts';
 import { brInt } from './br-int.ts';
 import { brTun } from './br-tun.ts';
 import { type Entity, goto } from './language.ts';
-import { ARP_OP, arp, type FlowMatch } from './match.ts';
+import { ARP_OP, arp, type FlowMatch, udp4 } from './match.ts';
 import { setNetwork } from './router-registers.ts';
 
 export const setMark = (key: number): PlainAction => ({ type: 'setField', field: 'pktMark', value: key });
@@ -26,6 +31,23 @@ const bucket = (watchPort: number, actions: readonly PlainAction[]): Bucket => (
   actions,
 });
 
+/** Back to br-int. */
+export interface WayHome {
+  readonly patchInt: number;
+  /** Only while this group lives, which is while this host hears another one; absent: there is nobody to hear. */
+  readonly hearing?: number;
+}
+
+const homeward = ({ patchInt, hearing }: WayHome, actions: readonly PlainAction[]): Bucket =>
+  hearing === undefined ? bucket(patchInt, actions) : { weight: 0, watchPort: PORT.any, watchGroup: hearing, actions };
+
+/** Lives while one of a host's tunnels does. Nothing is ever sent to it. */
+export const hearingGroup = (group: number, tunnels: readonly number[]): Group =>
+  failover(
+    group,
+    tunnels.map((ofport) => bucket(ofport, [])),
+  );
+
 const failover = (group: number, buckets: readonly Bucket[]): Group => ({ group, groupType: 'fastFailover', buckets });
 
 /** The way to a gateway, from one host, in one network. */
@@ -35,25 +57,24 @@ export interface WayChoice {
   /** Tunnels to the hosts that can serve, the best first; those that are better than this host, where it can itself. */
   readonly tunnels: readonly number[];
   /** This host can serve, after those: back to br-int, marked. */
-  readonly here?: { readonly patchInt: number; readonly routerKey: number };
+  readonly here?: WayHome & { readonly routerKey: number };
 }
 
 export function wayGroup({ group, segmentationId, tunnels, here }: WayChoice): Group {
   const away = tunnels.map((ofport) => bucket(ofport, [popVlan, setTunnelId(segmentationId), output(ofport)]));
-  const back = here && bucket(here.patchInt, [setMark(here.routerKey), backToSender]);
+  const back = here && homeward(here, [setMark(here.routerKey), backToSender]);
   return failover(group, [...away, ...(back === undefined ? [] : [back])]);
 }
 
 /** Whether a host serves: frames come back, marked as they are, when no better one lives. */
-export interface ServingQuestion {
+export interface ServingQuestion extends WayHome {
   readonly group: number;
   /** Tunnels to better hosts. */
   readonly tunnels: readonly number[];
-  readonly patchInt: number;
 }
 
-export function servingGroup({ group, tunnels, patchInt }: ServingQuestion): Group {
-  return failover(group, [...tunnels.map((ofport) => bucket(ofport, [])), bucket(patchInt, [backToSender])]);
+export function servingGroup({ group, tunnels, ...home }: ServingQuestion): Group {
+  return failover(group, [...tunnels.map((ofport) => bucket(ofport, [])), homeward(home, [backToSender])]);
 }
 
 /** The MAC of a gateway in a network, behind whichever tunnel leads to who serves. */
@@ -82,7 +103,7 @@ export const gatewayBehindTunnels = brTun.rules(
   ],
 );
 
-/** A host that can serve a router, after others. */
+/** One of several hosts that can serve a router. */
 export interface Standby extends Entity {
   readonly routerKey: number;
   readonly patchInt: number;
@@ -141,3 +162,28 @@ export function entrance(
     enters: { match: { ...match, inPort: patchTun, pktMark: routerKey }, actions: [NO_MARK, ...takenIn] },
   };
 }
+
+/** Where BFD packets go, and how they come back: to these MACs, by which either end tells its own from those of the other. */
+export const BFD_MACS = { asking: '0e:48:44:00:00:01', answering: '0e:48:44:00:00:02' } as const;
+
+/** RFC 5881 §4. */
+const BFD_PORT = 3784;
+
+/** The bridge of a site where routers have several gateway hosts. */
+export const sendBackBfd = brTun.rules(
+  'send-back-bfd',
+  {
+    cases: {
+      LOCAL_SWITCHING: 'Another host asks by BFD whether this one has its flows: this one says so.',
+    },
+  },
+  (_bridge: Entity, table) => [
+    table.LOCAL_SWITCHING(
+      3,
+      // What comes from br-int has a tag.
+      udp4({ vlan: 'untagged', ethDst: macFromText(BFD_MACS.asking), udpDst: BFD_PORT }),
+      setEthDst(macFromText(BFD_MACS.answering)),
+      backToSender,
+    ),
+  ],
+);

@@ -29,8 +29,8 @@ export interface GatewayInterface extends Entity {
   readonly localVlan: number;
   readonly macAddress: number;
   readonly ipv4Addresses: readonly number[];
-  /** Better hosts are gateways of the router too: what this host sends there asks who serves. Default: no. */
-  readonly isStandby?: boolean;
+  /** Other hosts can be gateways of the router too: what this host sends there asks who serves. Default: no. */
+  readonly isOneOfSeveral?: boolean;
 }
 
 export const toGateway = rules(
@@ -41,11 +41,11 @@ export const toGateway = rules(
       ROUTER_DELIVER: 'To such a MAC from the router on this host: in again, now as the gateway.',
     },
   },
-  ({ routerKey, localVlan, macAddress, ipv4Addresses, isStandby = false }: GatewayInterface, table) => {
+  ({ routerKey, localVlan, macAddress, ipv4Addresses, isOneOfSeveral = false }: GatewayInterface, table) => {
     // Of several, a guest of this host asks who serves like any other: what does come in bears the mark.
-    const mark = isStandby ? { pktMark: routerKey } : {};
+    const mark = isOneOfSeveral ? { pktMark: routerKey } : {};
     const here = { ...inNetwork(localVlan), ethDst: macAddress };
-    const takeIn = [isStandby ? NO_MARK : [], setRouter(routerKey), goto('ROUTER_ROUTE')] as const;
+    const takeIn = [isOneOfSeveral ? NO_MARK : [], setRouter(routerKey), goto('ROUTER_ROUTE')] as const;
     return [
       ...ipv4Addresses.map((ip) =>
         table.ROUTER_IN(
@@ -58,7 +58,7 @@ export const toGateway = rules(
       table.ROUTER_IN(30, ipv4({ ...here, ...mark }), ...takeIn),
       table.ROUTER_IN(30, ipv6({ ...here, ...mark }), ...takeIn),
       table.ROUTER_IN(20, { ...here, ...mark }, drop),
-      ...(isStandby ? [] : [table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))]),
+      ...(isOneOfSeveral ? [] : [table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))]),
     ];
   },
 );
@@ -69,10 +69,10 @@ export interface GatewayEntrance extends GatewayInterface {
   readonly ofport: number;
 }
 
-const enter = ({ localVlan, isStandby = false, routerKey }: GatewayEntrance): readonly PlainAction[] => [
+const enter = ({ localVlan, isOneOfSeveral = false, routerKey }: GatewayEntrance): readonly PlainAction[] => [
   popVlan,
   setNetwork(localVlan),
-  ...(isStandby ? [setMark(routerKey)] : []),
+  ...(isOneOfSeveral ? [setMark(routerKey)] : []),
 ];
 
 export const toGatewayFromOtherHost = rules(

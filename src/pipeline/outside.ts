@@ -8,6 +8,7 @@ import {
   drop,
   move,
   normal,
+  output,
   type PlainAction,
   popVlan,
   pushVlan,
@@ -17,10 +18,11 @@ import {
 } from './actions.ts';
 import { brInt } from './br-int.ts';
 import { brPhys } from './br-phys.ts';
-import { entrance, type ServingAsker } from './gateway-failover.ts';
+import { entrance, NO_MARK, type ServingAsker, setMark } from './gateway-failover.ts';
 import { type Entity, goto, type Line, type TableWriters, visit } from './language.ts';
 import { ARP_OP, arp, type FlowMatch, ICMPV6, icmpv6, ipv4, ipv6 } from './match.ts';
 import { toController } from './packet-in-reasons.ts';
+import { FROM_NOWHERE } from './router-out.ts';
 import { inNetwork, nextHopIs, setNetwork } from './router-registers.ts';
 
 const { rules } = brInt;
@@ -47,7 +49,7 @@ const takenIn = ({ localVlan, segmentationId }: OutsideWire): readonly PlainActi
 /** A MAC of ours on an external network: the host's for floating IPs, a gateway port's for a router. */
 export interface OutsideMac extends OutsideWire {
   readonly macAddress: number;
-  /** Better hosts have it too: this one serves only when none of them lives. */
+  /** Other hosts have it too: this one serves only when no better one lives. */
   readonly asker?: ServingAsker;
 }
 
@@ -65,13 +67,29 @@ function comesIn(
   ];
 }
 
+/** In again where this host serves, as if from the wire; and onto the wire, in case another one does. */
+function toWhoeverServes({ localVlan, ofport, segmentationId }: OutsideWire, { routerKey, patchTun }: ServingAsker) {
+  const tagged = segmentationId === undefined ? [] : pushVlan(segmentationId);
+  return [
+    FROM_NOWHERE,
+    ...tagged,
+    setMark(routerKey),
+    output(patchTun),
+    NO_MARK,
+    ...(segmentationId === undefined ? [] : [popVlan]),
+    ...pushVlan(localVlan),
+    output(ofport),
+  ];
+}
+
 export const outsideMac = rules(
   'outside-mac',
   {
     cases: {
       LOCAL_SWITCHING: 'From an external network, for a MAC that floating IPs or a gateway have there: to the routers.',
       ROUTER_IN: 'To such a MAC: an answer to a question of the controller; what no rule takes in ends here.',
-      ROUTER_DELIVER: 'To such a MAC from a router on this host: it comes in again as if from outside.',
+      ROUTER_DELIVER:
+        'To such a MAC from a router on this host: it comes in again as if from outside, where this host serves.',
     },
   },
   (wire: OutsideMac, table) => {
@@ -82,8 +100,9 @@ export const outsideMac = rules(
       table.ROUTER_IN(38, arp({ ...here, arpOp: ARP_OP.reply }), toController('watch')),
       table.ROUTER_IN(38, icmpv6('neighbourAdvertisement', { ...here, icmpv6Code: 0 }), toController('watch')),
       table.ROUTER_IN(20, here, drop),
-      // Where others may serve, it goes out to whoever does.
-      ...(wire.asker === undefined ? [table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))] : []),
+      wire.asker === undefined
+        ? table.ROUTER_DELIVER(3, here, { type: 'ctClear' }, visit('ROUTER_IN'))
+        : table.ROUTER_DELIVER(3, here, ...toWhoeverServes(wire, wire.asker)),
     ];
   },
 );

@@ -41,7 +41,7 @@ export interface RoutedReceiver extends Entity {
 }
 
 /** A frame never leaves by the port that it came from; who routes to itself does want that. */
-const FROM_NOWHERE: PlainAction = { type: 'load', destination: whole('inPortNxm'), value: 0 };
+export const FROM_NOWHERE: PlainAction = { type: 'load', destination: whole('inPortNxm'), value: 0 };
 
 export const deliverHere = rules(
   'deliver-here',

@@ -13,7 +13,11 @@ export const GATEWAY = { ip: '203.0.113.21', mac: macOf(0x121), ip6: 'fd00:e::21
 export const FLOATING = { a: '203.0.113.31', b: '203.0.113.32', c: '203.0.113.33' } as const;
 export const HOST_MAC = { node1: 'fa:16:3f:00:00:01', node2: 'fa:16:3f:00:00:02', node3: 'fa:16:3f:00:00:03' } as const;
 
-const GATEWAY_OF = { blue: ['10.0.0.1', 'fd00:b::1'], red: ['20.0.0.1', 'fd00:c::1'] } as const;
+const GATEWAY_OF: Readonly<Record<string, readonly string[]>> = {
+  blue: ['10.0.0.1', 'fd00:b::1'],
+  red: ['20.0.0.1', 'fd00:c::1'],
+  green: ['30.0.0.1'],
+};
 
 const port = (id: string, network: 'blue' | 'red', host: string, number: number) => ({
   id,
@@ -115,8 +119,8 @@ export class NorthSouth {
 
   /** A guest's own routes, and a server in it. */
   async #settle(id: string, network: string): Promise<void> {
-    const [ip, ip6] = GATEWAY_OF[network === 'blue' ? 'blue' : 'red'];
-    await this.namespaceOf(id).ip([`route add default via ${ip}`, `route add default via ${ip6}`]);
+    const gateways = GATEWAY_OF[network] ?? [];
+    await this.namespaceOf(id).ip(gateways.map((ip) => `route add default via ${ip}`));
     await tellPeers(this.namespaceOf(id));
   }
 

@@ -129,8 +129,13 @@ export class Site {
 
   /** Start the controller again after it was stopped. */
   async restartHeddle(): Promise<void> {
-    this.#heddle = startHeddle(this.lab, this.file);
+    this.startHeddle();
     await this.#heddle.converged();
+  }
+
+  /** The same where it cannot converge, because a host is gone. */
+  startHeddle(): void {
+    this.#heddle = startHeddle(this.lab, this.file);
   }
 
   /** The flows of every bridge that heddle writes, by host and bridge; what the bridges have learnt by themselves apart. */

@@ -1,6 +1,6 @@
 /** What each action does to a packet on its way through one bridge. Serves walker.ts, which moves packets between bridges. */
 import type { Action, ActionType } from '../../../src/flow/action.ts';
-import type { Flow } from '../../../src/flow/flow.ts';
+import { type Flow, PORT } from '../../../src/flow/flow.ts';
 import type { Bucket, Group } from '../../../src/flow/group.ts';
 import { VLAN_PRESENT } from '../../../src/flow/match.ts';
 import type { Headers } from './headers.ts';
@@ -181,11 +181,17 @@ function bucketsOf(context: Context, { groupType, buckets }: Group): readonly Bu
     case 'all':
       return buckets;
     case 'fastFailover':
-      return buckets.filter(({ watchPort }) => context.around.isAlive(context, watchPort)).slice(0, 1);
+      return buckets.filter((bucket) => isBucketAlive(context, bucket)).slice(0, 1);
     default:
       // Which bucket `select` takes is the switch's choice: the first is as good as any.
       return buckets.slice(0, 1);
   }
+}
+
+/** A bucket that watches a group lives while one of that group's buckets does (OpenFlow 1.3.5 §5.6.1). */
+function isBucketAlive(context: Context, { watchPort, watchGroup }: Bucket): boolean {
+  if (watchGroup === PORT.any) return context.around.isAlive(context, watchPort);
+  return context.around.group(context, watchGroup)?.buckets.some((bucket) => isBucketAlive(context, bucket)) === true;
 }
 
 /** The order in which a written action set is done (OpenFlow 1.3.5 §5.10). */

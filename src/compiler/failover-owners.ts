@@ -83,8 +83,14 @@ export class FailoverOwners {
     const group = wayGroupOf(router, network);
     const tunnels = this.#tunnelsToBetter(view, host, router, network.id);
     const home = hosts.includes(host) ? this.#wayHome(view, host, router) : undefined;
-    const here = home && { here: { ...home, routerKey: part.key } };
-    const choice = failover.wayGroup({ group, segmentationId, tunnels, ...here });
+    const patchInt = view.read(this.#world.patchInt.at(host));
+    const choice = failover.wayGroup({
+      group,
+      segmentationId,
+      tunnels,
+      ...(home && { here: { ...home, routerKey: part.key } }),
+      ...(patchInt !== undefined && { always: patchInt }),
+    });
     const origin = { rule: 'gateway-fdb', object: `router ${id}` };
     return [{ host, bridge: profile.tunnelBridge, flows: [], groups: [{ group: choice, origin }] }];
   }

@@ -2,7 +2,7 @@
  * Which host has what of the ways outside: gateways of routers, floating IPs, external networks. Serves site.ts, which tells of
  * topologies and moved ports and asks what each host needs; and owners, which follow the collections.
  */
-import type { Ip } from '../lib/addresses.ts';
+import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Topology } from '../topology/model.ts';
 import { Collections, Facts, sameMeaning } from './facts.ts';
 import {
@@ -40,23 +40,36 @@ export class GatewayPlaces {
   readonly gatewaysInside = new Collections();
   /** Hosts ask each other whether they live: there are routers with several gateway hosts. Under one key, ''. */
   readonly watching = new Facts<true>();
+  /** Ids of networks with a router that is on gateway hosts alone. */
+  #centralNetworks: ReadonlySet<string> = new Set();
   /** Gateways of an external network's subnets, by its id. */
   readonly nextHops = new Facts<readonly Ip[]>(sameMeaning);
   #topology: Topology | undefined;
   #model: GatewayModel = NO_GATEWAYS;
   #leads: ReadonlyMap<string, string> = new Map();
+  readonly #locationOf: (portId: string) => string | undefined;
+  /** Ids of floating IPs, by the port that they lead to, and by the address (addressKey). */
   readonly #byPort = new Map<string, string[]>();
+  readonly #byAddress = new Map<string, string[]>();
+  /** Who was found to have an address: port ids by address; and the other way round. */
+  readonly #holders = new Map<string, string>();
+  readonly #held = new Map<string, Set<string>>();
+
+  /** `locationOf`: the host of a port, as it is at any time. */
+  constructor(locationOf: (portId: string) => string | undefined) {
+    this.#locationOf = locationOf;
+  }
 
   get model(): GatewayModel {
     return this.#model;
   }
 
+  get centralNetworks(): ReadonlySet<string> {
+    return this.#centralNetworks;
+  }
+
   /** In steps. */
-  *setTopologySteps(
-    topology: Topology,
-    routing: RoutingModel,
-    locationOf: (portId: string) => string | undefined,
-  ): Generator<void, void> {
+  *setTopologySteps(topology: Topology, routing: RoutingModel): Generator<void, void> {
     this.#topology = topology;
     this.#model = buildGateways(topology, routing, this.#leads);
     yield;
@@ -64,9 +77,11 @@ export class GatewayPlaces {
     yield* this.routers.setAllSteps(routers);
     yield* this.floatingIps.setAllSteps(floatingIps);
     this.#byPort.clear();
+    this.#byAddress.clear();
     const floatingIpsOf = new Map<string, string[]>();
-    for (const { id, portId, networkId } of floatingIps.values()) {
+    for (const { id, portId, networkId, portNetworkId, fixedIp } of floatingIps.values()) {
       append(this.#byPort, portId, id);
+      append(this.#byAddress, addressKey(portNetworkId, fixedIp), id);
       append(floatingIpsOf, networkId, id);
     }
     const gatewaysOf = new Map<string, string[]>();
@@ -81,11 +96,13 @@ export class GatewayPlaces {
     const places = new Map<string, FloatingIpPlace>();
     const floatingIpsOn = new Map<string, string[]>();
     for (const floating of floatingIps.values()) {
-      const place = floatingIpPlace(floating, this.#model, topology, locationOf(floating.portId));
+      const place = floatingIpPlace(floating, this.#model, topology, this.#locate(floating));
       if (place === undefined) continue;
       places.set(floating.id, place);
       for (const host of this.#hostsOf(floating, place)) append(floatingIpsOn, host, floating.id);
     }
+    const central = [...routers.values()].filter(({ isDistributed }) => !isDistributed);
+    this.#centralNetworks = new Set(central.flatMap(({ part }) => part.networkIds));
     yield* this.floatingIpPlaces.setAllSteps(places);
     yield* this.floatingIpsOf.replaceAllSteps(floatingIpsOf);
     yield* this.gatewaysOf.replaceAllSteps(gatewaysOf);
@@ -104,13 +121,42 @@ export class GatewayPlaces {
   }
 
   /** A port is elsewhere now. Returns the hosts that serve more or less for it. */
-  portMoved(portId: string, location: string | undefined): readonly string[] {
+  portMoved(portId: string): readonly string[] {
+    const held = [...(this.#held.get(portId) ?? [])].flatMap((address) => this.#byAddress.get(address) ?? []);
+    return this.#place(new Set([...(this.#byPort.get(portId) ?? []), ...held]));
+  }
+
+  /** A port has been found to have an address that is no port's own; undefined: nobody has. Returns likewise. */
+  setHolder(networkId: string, ip: Ip, portId: string | undefined): readonly string[] {
+    const address = addressKey(networkId, ip);
+    const before = this.#holders.get(address);
+    if (before === portId) return [];
+    if (before !== undefined) {
+      const held = this.#held.get(before);
+      held?.delete(address);
+      if (held?.size === 0) this.#held.delete(before);
+    }
+    if (portId === undefined) this.#holders.delete(address);
+    else {
+      this.#holders.set(address, portId);
+      this.#held.set(portId, (this.#held.get(portId) ?? new Set()).add(address));
+    }
+    return this.#place(this.#byAddress.get(address) ?? []);
+  }
+
+  /** The host of the port that a floating IP leads to; of who has the address, where that port is nowhere. */
+  #locate({ portId, portNetworkId, fixedIp }: BoundFloatingIp): string | undefined {
+    const holder = this.#holders.get(addressKey(portNetworkId, fixedIp));
+    return this.#locationOf(portId) ?? (holder === undefined ? undefined : this.#locationOf(holder));
+  }
+
+  #place(ids: Iterable<string>): readonly string[] {
     const changed = new Set<string>();
-    for (const id of this.#byPort.get(portId) ?? []) {
+    for (const id of ids) {
       const floating = this.#model.floatingIps.get(id);
       if (floating === undefined || this.#topology === undefined) continue;
       const before = this.floatingIpPlaces.get(id);
-      const after = floatingIpPlace(floating, this.#model, this.#topology, location);
+      const after = floatingIpPlace(floating, this.#model, this.#topology, this.#locate(floating));
       const hostsBefore = this.#hostsOf(floating, before);
       const hostsAfter = this.#hostsOf(floating, after);
       this.floatingIpPlaces.set(id, after);
@@ -171,6 +217,8 @@ export class GatewayPlaces {
     return networks;
   }
 }
+
+const addressKey = (networkId: string, ip: Ip): string => `${networkId} ${ipToText(ip)}`;
 
 function nextHopsOf(networkId: string, topology: Topology): readonly Ip[] {
   const ids = topology.networks.get(networkId)?.subnetIds ?? [];

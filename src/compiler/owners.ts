@@ -9,6 +9,7 @@ import * as tun from '../pipeline/br-tun.ts';
 import { sendBackBfd } from '../pipeline/gateway-failover.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
+import { CentralOwners } from './central-owners.ts';
 import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import { GatewayOwners } from './gateway-owners.ts';
@@ -35,6 +36,7 @@ class SiteOwners {
   readonly #localPorts: PortParts;
   readonly #askedPorts: PortParts;
   readonly #unaskedPorts: PortParts;
+  readonly #central: CentralOwners;
 
   constructor(world: World) {
     this.#world = world;
@@ -50,6 +52,7 @@ class SiteOwners {
     this.#unaskedPorts = partsOf((port) => remote(port, []));
     this.#routers = new RouterOwners(world);
     this.#gateways = new GatewayOwners(world);
+    this.#central = new CentralOwners(world);
   }
 
   readonly host = owner('host', (view, name) => {
@@ -57,6 +60,7 @@ class SiteOwners {
     view.child(this.tunnelBridge(name));
     view.child(this.#routers.routing(name));
     view.child(this.#gateways.waysOutside(name));
+    view.child(this.#central.centralRouting(name));
     view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
     view.child(this.hostMacs(name));
     view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));

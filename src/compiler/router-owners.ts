@@ -65,7 +65,9 @@ export class RouterOwners {
   /** What any router needs on a host. */
   readonly routingHost = owner('routing host', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
-    if (profile === undefined || view.readAll(this.#world.site.routedNetworksOf.at(name)).size === 0) return NOTHING;
+    const { routedNetworksOf, centralNetworksOf } = this.#world.site;
+    const isNeeded = [routedNetworksOf, centralNetworksOf].some((one) => view.readAll(one.at(name)).size > 0);
+    if (profile === undefined || !isNeeded) return NOTHING;
     const host = { object: `host ${name}` };
     const desired = flows(profile, host, routerIn.notForRouter, routerRoute.neverRouted, routerRoute.travel);
     const meters = packetInMeters(host.object);
@@ -170,13 +172,16 @@ export class RouterOwners {
     if (there?.profile.features.distributedRouting !== true) return NOTHING;
     const { profile, localVlan } = there;
     const gateways = this.#gatewaysOf(view, name, port);
-    const isRouted = view.read(this.#world.site.routedNetworks.at(pairKey(name, port.networkId))) === true;
+    const { routedNetworks, centralNetworks } = this.#world.site;
+    const isRouted = view.read(routedNetworks.at(pairKey(name, port.networkId))) === true;
+    const isHeard = isRouted || view.read(centralNetworks.at(pairKey(name, port.networkId))) === true;
     const receiver = { object: portObject(portId), macAddress: port.macAddress, ofport };
     const entity = { ...receiver, localVlan };
     // Also where its own network has no router: the rows that a tag would meet are those of other networks.
     const desired = flows(profile, entity, routerIn.guestVlan);
-    if (isRouted) {
-      desired.push(...flows(profile, entity, routerIn.toRouter, routerOut.deliverHere));
+    if (isRouted) desired.push(...flows(profile, entity, routerOut.deliverHere));
+    if (isHeard) {
+      desired.push(...flows(profile, entity, routerIn.toRouter));
       desired.push(...flows(profile, watchedGuest(port, ofport), routerIn.watchedGuest));
     }
     return [...onInt(name, profile, desired), ...this.#restored(view, there, receiver, gateways)];

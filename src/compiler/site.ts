@@ -86,8 +86,12 @@ export class Site {
   readonly routedNetworks = new Facts<true>();
   /** A host has ports of a network: pairKey of host and network. */
   readonly presentNetworks = new Facts<true>();
+  /** Ids of the networks that a host has guests on, and that have a router which is on gateway hosts alone. By host name. */
+  readonly centralNetworksOf = new Collections();
+  /** The same by pairKey of host and network. */
+  readonly centralNetworks = new Facts<true>();
   /** Ways outside. */
-  readonly gateways = new GatewayPlaces();
+  readonly gateways = new GatewayPlaces((portId) => this.locations.get(portId));
   /** What was said, whether or not the topology has the port and the host. */
   readonly #told = new Map<string, string>();
   /** iface-ids that are plugged into a host's br-int. By host name. */
@@ -133,7 +137,7 @@ export class Site {
     }
     yield* this.locations.setAllSteps(located);
     yield* this.portsOf.replaceAllSteps(portsOf);
-    yield* this.gateways.setTopologySteps(topology, this.#routing, (portId) => located.get(portId));
+    yield* this.gateways.setTopologySteps(topology, this.#routing);
     for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) {
       this.#refreshHost(host);
       yield;
@@ -147,7 +151,7 @@ export class Site {
   setGatewayLeads(leads: ReadonlyMap<string, string>): void {
     this.gateways.setLeads(leads);
     if (this.#topology === undefined) return;
-    finish(this.gateways.setTopologySteps(this.#topology, this.#routing, (portId) => this.locations.get(portId)));
+    finish(this.gateways.setTopologySteps(this.#topology, this.#routing));
   }
 
   /** A port is on a host, or nowhere. */
@@ -184,7 +188,12 @@ export class Site {
     else this.portsOf.add(port.networkId, portId);
     if (before !== undefined && this.#countPort(port, before, -1)) touched.add(before);
     if (after !== undefined && this.#countPort(port, after, 1)) touched.add(after);
-    for (const place of this.gateways.portMoved(portId, after)) touched.add(place);
+    for (const place of this.gateways.portMoved(portId)) touched.add(place);
+  }
+
+  /** A port has been found to have an address that is no port's own; undefined: nobody has. */
+  setHolder(networkId: string, ip: Ip, portId: string | undefined): void {
+    for (const host of this.gateways.setHolder(networkId, ip, portId)) this.#refreshHost(host);
   }
 
   /** What is plugged into a host's br-int, by iface-id: the ports of routers that somebody else plugs need their networks there. */
@@ -253,6 +262,7 @@ export class Site {
     }
     for (const id of present) this.presentNetworks.set(pairKey(host, id), true);
     this.#presentOn.set(host, present);
+    this.#refreshCentral(host, present);
     for (const id of this.routedNetworksOf.elementsOf(host)) {
       if (!routed.has(id)) this.routedNetworks.set(pairKey(host, id), undefined);
     }
@@ -262,6 +272,17 @@ export class Site {
     this.routedNetworksOf.replace(host, routed);
     this.networksOf.replace(host, networks);
     this.#touch(changed, host);
+  }
+
+  #refreshCentral(host: string, present: ReadonlySet<string>): void {
+    const described = this.#topology?.hosts.get(host);
+    const routes = this.#topology !== undefined && described !== undefined && hasRouters(this.#topology, described);
+    const central = new Set([...present].filter((id) => routes && this.gateways.centralNetworks.has(id)));
+    for (const id of this.centralNetworksOf.elementsOf(host)) {
+      if (!central.has(id)) this.centralNetworks.set(pairKey(host, id), undefined);
+    }
+    for (const id of central) this.centralNetworks.set(pairKey(host, id), true);
+    this.centralNetworksOf.replace(host, central);
   }
 
   #pluggedNetworks(host: string): readonly string[] {

@@ -202,6 +202,7 @@ export class World {
   setNeighbour(networkId: string, ip: Ip, found: ResolvedNeighbour | undefined): void {
     const text = ipToText(ip);
     this.neighbours.set(pairKey(networkId, text), found);
+    this.site.setHolder(networkId, ip, found?.portId);
     if (found === undefined) this.neighboursOf.delete(networkId, text);
     else this.neighboursOf.add(networkId, text);
   }

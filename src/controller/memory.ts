@@ -10,7 +10,15 @@ import type { LimitedLog } from '../lib/log.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { ServedAddress } from './router/announcer.ts';
 import { type OutsidePlace, outsideKey } from './router/gateways.ts';
-import { readState, StateError, type StoredAddress, type StoredNeighbour, writeState } from './state-store.ts';
+import type { RememberedNeighbour } from './router/index.ts';
+import {
+  readState,
+  StateError,
+  type StoredAddress,
+  type StoredNeighbour,
+  type StoredOwner,
+  writeState,
+} from './state-store.ts';
 
 /** Who is at which MAC on an external network, as a host found it. */
 export interface KnownOutside {
@@ -28,6 +36,7 @@ export class Memory {
   #gatewayLeads: ReadonlyMap<string, string>;
   readonly #outsideNeighbours: Map<string, KnownOutside>;
   #servedAddresses: readonly ServedAddress[];
+  #neighbours: readonly RememberedNeighbour[];
   #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
@@ -45,6 +54,7 @@ export class Memory {
     this.#gatewayLeads = new Map(Object.entries(state.gatewayLeads));
     this.#outsideNeighbours = new Map(state.outsideNeighbours.map(readNeighbour));
     this.#servedAddresses = state.servedAddresses.map(readServed);
+    this.#neighbours = state.neighbours.map(readOwner);
     this.#derived = state.derived;
   }
 
@@ -133,6 +143,16 @@ export class Memory {
     this.#changed();
   }
 
+  /** Who inside was found to have which address. */
+  get neighbours(): readonly RememberedNeighbour[] {
+    return this.#neighbours;
+  }
+
+  rememberNeighbours(known: readonly RememberedNeighbour[]): void {
+    this.#neighbours = known;
+    this.#changed();
+  }
+
   /** MACs and addresses that were derived, for the next reading of the topology. */
   get derived(): HeldValues {
     return this.#derived;
@@ -180,6 +200,7 @@ export class Memory {
         gatewayLeads: Object.fromEntries([...this.#gatewayLeads].sort(byKey)),
         outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
         servedAddresses: this.#servedAddresses.map(storedServed),
+        neighbours: this.#neighbours.map(storedOwner),
         derived: this.#derived,
       });
       this.#isDirty = false;
@@ -197,6 +218,16 @@ function readNeighbour({ host, network: networkId, ip, mac }: StoredNeighbour): 
 
 function storedNeighbour({ place: { host, networkId: network, ip }, mac }: KnownOutside): StoredNeighbour {
   return { host, network, ip: ipToText(ip), mac: macToText(mac) };
+}
+
+function readOwner({ router: routerId, port: portId, ofport, ...known }: StoredOwner): RememberedNeighbour {
+  const { host, network: networkId, ip, mac } = known;
+  return { routerId, neighbour: { networkId, ip: ipFromText(ip), mac: macFromText(mac), portId, host, ofport } };
+}
+
+function storedOwner({ routerId: router, neighbour }: RememberedNeighbour): StoredOwner {
+  const { host, networkId: network, ip, mac, portId: port, ofport } = neighbour;
+  return { host, network, ip: ipToText(ip), mac: macToText(mac), port, ofport, router };
 }
 
 function readServed({ host, network: networkId, ip, mac, connections }: StoredAddress): ServedAddress {

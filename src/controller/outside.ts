@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Compiler, RouterRegisters } from '../compiler/compiler.ts';
 import type { BoundFloatingIp } from '../compiler/gateways.ts';
 import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
+import type { Ip } from '../lib/addresses.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
 import { decodePacket } from '../packet/decode.ts';
@@ -40,7 +41,7 @@ import {
   rememberedOutside,
   type WaitingPacket,
 } from './router/gateways.ts';
-import type { RouterModel } from './router/index.ts';
+import type { HeldPacket, RouterModel } from './router/index.ts';
 import {
   answerAsGateway,
   complainAsFloatingIp,
@@ -58,6 +59,8 @@ export interface OutsideOptions {
   readonly memory: Memory;
   readonly agents: ReadonlyMap<string, HostAgent>;
   readonly routerModel: () => RouterModel;
+  /** A packet on a gateway is for an address inside that no flow there knows. */
+  readonly resolveInside: (packet: HeldPacket, ip: Ip) => void;
   /** To br-int of a host, while it is connected. */
   readonly connection: (host: string) => SwitchConnection | undefined;
   /** Resolves when the host's br-int holds all that was wanted of it at the call. */
@@ -189,7 +192,11 @@ export class Outside {
         return;
       }
       case 'resolve': {
-        if (!isOutside || routerId === undefined || networkId === undefined || nextHop === undefined) return;
+        if (routerId === undefined || networkId === undefined || nextHop === undefined) return;
+        if (!isOutside) {
+          this.#options.resolveInside({ host, ofport, networkId, routerId, packet, isAtGateway: true }, nextHop);
+          return;
+        }
         const place = { host, networkId, ip: nextHop };
         this.#step({ type: 'packet', place, packet: { host, ofport, routerId, isGateway, packet } });
         return;

@@ -11,8 +11,8 @@ import type { GuestPort, Place, RoutedNetwork, RouterAddress, RouterInterface, R
 /** What is plugged into the hosts' integration bridges, by host. */
 export type PluggedPorts = ReadonlyMap<string, HostFacts['integration']['ports']>;
 
-/** Whether a router is flows on the hosts of its guests: those alone have a slow path. */
-export const isCompiled = (router: Router): boolean => router.dataplane === 'flows' && router.distributed;
+/** Whether a router is flows, on the hosts of its guests or on gateway hosts alone: those have a slow path. */
+const isCompiled = ({ dataplane }: Router): boolean => dataplane === 'flows';
 
 interface HostGuests {
   /** What they were made from. */
@@ -26,11 +26,17 @@ interface HostGuests {
 export class RouterPicture implements RouterModel {
   #topology: Topology | undefined;
   #networks: ReadonlyMap<string, RoutedNetwork> = new Map();
-  /** undefined: nobody has asked yet. */
-  #known: ReadonlySet<string> | undefined;
+  /** Whose an address is: a port's id, or a router. undefined: nobody has asked yet. */
+  #known: ReadonlyMap<string, string> | undefined;
+  readonly #locationOf: (portId: string) => string | undefined;
   readonly #hosts = new Map<string, HostGuests>();
   /** By network and host. */
   readonly #places = new Map<string, Map<string, Place>>();
+
+  /** `locationOf`: the host of a port as it is at any time; undefined: nowhere. */
+  constructor(locationOf: (portId: string) => string | undefined) {
+    this.#locationOf = locationOf;
+  }
 
   /** A host's ports are another map when they have changed. */
   update(topology: Topology, plugged: PluggedPorts): void {
@@ -65,7 +71,12 @@ export class RouterPicture implements RouterModel {
   isKnown(networkId: string, ip: Ip): boolean {
     if (this.#topology === undefined) return false;
     this.#known ??= knownAddresses(this.#topology);
-    return this.#known.has(addressKey(networkId, ip));
+    const owner = this.#known.get(addressKey(networkId, ip));
+    return owner === OF_ROUTER || (owner !== undefined && this.#locationOf(owner) !== undefined);
+  }
+
+  isSeen(host: string): boolean {
+    return this.#hosts.has(host);
   }
 
   #add(host: string, ports: HostFacts['integration']['ports'], topology: Topology): void {
@@ -85,6 +96,9 @@ export class RouterPicture implements RouterModel {
     this.#hosts.delete(host);
   }
 }
+
+/** No port's id is empty. */
+const OF_ROUTER = '';
 
 const addressKey = (networkId: string, ip: Ip): string => `${networkId} ${typeof ip} ${ip}`;
 
@@ -159,15 +173,15 @@ function ofportsByNetwork(guests: Iterable<GuestPort>): ReadonlyMap<string, read
   );
 }
 
-/** Addresses that the topology gives to a port or a router, by network. */
-function knownAddresses(topology: Topology): ReadonlySet<string> {
-  const known = new Set<string>();
-  for (const { networkId, fixedIps } of topology.ports.values()) {
-    for (const { ipAddress } of fixedIps) known.add(addressKey(networkId, ipAddress));
+/** Whose the addresses of a topology are, by network. */
+function knownAddresses(topology: Topology): ReadonlyMap<string, string> {
+  const known = new Map<string, string>();
+  for (const { id, networkId, fixedIps } of topology.ports.values()) {
+    for (const { ipAddress } of fixedIps) known.set(addressKey(networkId, ipAddress), id);
   }
   for (const router of topology.routers.values()) {
     for (const { networkId, ipAddress } of [...router.interfaces, ...router.snatPorts]) {
-      known.add(addressKey(networkId, ipAddress));
+      known.set(addressKey(networkId, ipAddress), OF_ROUTER);
     }
   }
   return known;

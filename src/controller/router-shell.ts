@@ -17,11 +17,14 @@ import {
   advertiserStep,
   advertiserWakeMs,
   type GuestPort,
+  type HeldPacket,
   INITIAL_ADVERTISER,
   INITIAL_REASSEMBLER,
-  INITIAL_RESOLVER,
+  type NeededAddress,
   type Neighbour,
+  neighboursOf,
   type ReassemblerState,
+  type RememberedNeighbour,
   type ResolverEvent,
   type ResolverState,
   type RouterEffect,
@@ -29,6 +32,7 @@ import {
   type RouterPacket,
   type RouterQuestion,
   reassemble,
+  rememberedResolver,
   resolverStep,
   resolverWakeMs,
   respond,
@@ -45,6 +49,14 @@ export interface RouterShellOptions {
   readonly connection: (host: string) => SwitchConnection | undefined;
   readonly setNeighbour: (neighbour: Neighbour) => void;
   readonly unsetNeighbour: (networkId: string, ip: Ip) => void;
+  /** Who had which address in an earlier life; and all that are known now, after each change of that. */
+  readonly remembered: readonly RememberedNeighbour[];
+  readonly remember: (known: readonly RememberedNeighbour[]) => void;
+  /** Addresses that are wanted whether or not a packet waits for them. */
+  readonly needed: () => readonly NeededAddress[];
+  /** A packet that a gateway held goes on; or nobody has the address that it is for. */
+  readonly releaseAtGateway: (packet: HeldPacket) => void;
+  readonly unreachableFromGateway: (packet: HeldPacket) => void;
   /** Resolves when the host's br-int holds all that was wanted of it at the call. */
   readonly settled: (host: string) => Promise<void>;
   readonly nowMs?: () => number;
@@ -58,7 +70,7 @@ export class RouterShell {
   readonly #options: RouterShellOptions;
   readonly #nowMs: () => number;
   readonly #random: () => number;
-  #resolver: ResolverState = INITIAL_RESOLVER;
+  #resolver: ResolverState;
   #advertiser: AdvertiserState = INITIAL_ADVERTISER;
   #reassembler: ReassemblerState = INITIAL_REASSEMBLER;
   #timer: NodeJS.Timeout | undefined;
@@ -68,6 +80,7 @@ export class RouterShell {
     this.#options = options;
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#random = options.random ?? Math.random;
+    this.#resolver = rememberedResolver(options.remembered, this.#nowMs());
   }
 
   /** Addresses that were found by asking. */
@@ -78,6 +91,7 @@ export class RouterShell {
   /** Networks, routers or ports are not what they were. */
   modelChanged(): void {
     this.#resolve({ type: 'modelChanged' });
+    this.#resolve({ type: 'needed', addresses: this.#options.needed() });
     const event = { type: 'networks', networks: this.#options.advertised() } as const;
     const [state, effects] = advertiserStep(this.#advertiser, event, this.#nowMs(), this.#random);
     this.#advertiser = state;
@@ -95,6 +109,12 @@ export class RouterShell {
     // Its port went while the packet was on its way.
     if (guest === undefined) return;
     this.#answer(reason, guest, packet);
+    this.#schedule();
+  }
+
+  /** A packet on a router's gateway, for an address inside that no flow there knows. */
+  resolveForGateway(packet: HeldPacket, ip: Ip): void {
+    this.#resolve({ type: 'packet', packet, networkId: packet.networkId, ip });
     this.#schedule();
   }
 
@@ -185,11 +205,19 @@ export class RouterShell {
         case 'release':
           void this.#release(effect);
           break;
+        case 'releaseAtGateway':
+          this.#options.releaseAtGateway(effect.packet);
+          break;
+        case 'unreachableFromGateway':
+          this.#options.unreachableFromGateway(effect.packet);
+          break;
         case 'refused':
           this.#count(effect.refusal, effect.host);
           break;
       }
     }
+    const isNews = effects.some(({ type }) => type === 'setNeighbour' || type === 'unsetNeighbour');
+    if (isNews) this.#options.remember(neighboursOf(this.#resolver));
   }
 
   #send({ host, ofports, packet }: Extract<RouterEffect, { type: 'send' }>): void {

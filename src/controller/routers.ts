@@ -3,13 +3,16 @@
  * connections. Serves controller.ts.
  */
 import type { Compiler } from '../compiler/compiler.ts';
+import type { Site } from '../compiler/site.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import type { Topology } from '../topology/model.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
 import { Outside } from './outside.ts';
-import type { AdvertisedNetwork } from './router/index.ts';
+import { OutsideSender } from './outside-sender.ts';
+import type { AdvertisedNetwork, HeldPacket, NeededAddress } from './router/index.ts';
+import { complainAsGateway, whenReadable } from './router/outside-responder.ts';
 import { type PluggedPorts, RouterPicture } from './router-model.ts';
 import { RouterShell } from './router-shell.ts';
 
@@ -26,8 +29,9 @@ export class Routers {
   readonly #options: RoutersOptions;
   readonly #shell: RouterShell;
   readonly #outside: Outside;
+  readonly #sender: OutsideSender;
   #topology: Topology | undefined;
-  readonly #picture = new RouterPicture();
+  readonly #picture: RouterPicture;
   #networkIds: readonly string[] = [];
   #warnings: readonly string[] = [];
   /** By host: what was plugged in when the picture last changed. */
@@ -37,6 +41,8 @@ export class Routers {
 
   constructor(options: RoutersOptions) {
     this.#options = options;
+    const { locations } = options.compiler.site;
+    this.#picture = new RouterPicture((portId) => locations.get(portId));
     this.#shell = new RouterShell({
       limitedLog: options.limitedLog,
       model: () => this.#picture,
@@ -52,9 +58,20 @@ export class Routers {
         options.onChange();
       },
       settled: async (host) => this.#integration(host)?.settled(),
+      remembered: options.memory.neighbours,
+      remember: (known) => options.memory.rememberNeighbours(known),
+      needed: () => neededAddresses(options.compiler.site),
+      releaseAtGateway: (packet) => void this.#releaseAtGateway(packet),
+      unreachableFromGateway: (packet) => this.#complainAtGateway(packet),
     });
+    for (const { neighbour } of options.memory.neighbours) {
+      const { networkId, ip, mac: macAddress, portId } = neighbour;
+      options.compiler.setNeighbour(networkId, ip, { macAddress, portId });
+    }
+    this.#sender = new OutsideSender({ ...options, connection: (host) => this.#integration(host)?.connection });
     this.#outside = new Outside({
       ...options,
+      resolveInside: (packet, ip) => this.#shell.resolveForGateway(packet, ip),
       routerModel: () => this.#picture,
       connection: (host) => this.#integration(host)?.connection,
       settled: async (host) => this.#integration(host)?.settled(),
@@ -88,8 +105,8 @@ export class Routers {
     const isNewTopology = topology !== this.#topology;
     let isStale = isNewTopology;
     for (const [host, agent] of this.#options.agents) {
-      const ports = agent.facts?.integration.ports ?? NO_PORTS;
-      if (this.#seen.get(host) === ports) continue;
+      const ports = agent.facts?.integration.ports;
+      if (ports === undefined || this.#seen.get(host) === ports) continue;
       this.#seen.set(host, ports);
       if (sameBindings(this.#plugged.get(host), ports)) continue;
       this.#plugged.set(host, ports);
@@ -120,6 +137,22 @@ export class Routers {
     this.#warnings = warnings;
   }
 
+  /** Into the gateway's part of its router again, once the flow that it waited for is there. */
+  async #releaseAtGateway({ host, routerId, packet }: HeldPacket): Promise<void> {
+    // The flow for the neighbour is wanted only after the pass that comes next.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#integration(host)?.settled();
+    this.#sender.route({ host, routerId, packet });
+  }
+
+  #complainAtGateway({ host, routerId, packet }: HeldPacket): void {
+    const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
+    whenReadable(() => {
+      const error = router && complainAsGateway(packet, router, { reason: 'hostUnreachable' });
+      if (error !== undefined) this.#sender.route({ host, routerId, packet: error });
+    });
+  }
+
   #integration(host: string) {
     const agent = this.#options.agents.get(host);
     return agent?.installers.get(agent.host.bridges.integration);
@@ -143,7 +176,12 @@ export class Routers {
 
 type Ports = PluggedPorts extends ReadonlyMap<string, infer One> ? One : never;
 
-const NO_PORTS: Ports = new Map();
+/** What floating IPs lead to, where the port is nowhere: whoever has the address is looked for. */
+function neededAddresses({ gateways, locations }: Site): readonly NeededAddress[] {
+  return [...gateways.model.floatingIps.values()]
+    .filter(({ portId }) => locations.get(portId) === undefined)
+    .map(({ portNetworkId: networkId, fixedIp: ip, routerId }) => ({ networkId, ip, routerId }));
+}
 
 function sameBindings(
   before: ReadonlyMap<string, { readonly ofport: number }> | undefined,

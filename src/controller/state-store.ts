@@ -45,6 +45,20 @@ const SCHEMA = z.strictObject({
       }),
     )
     .default([]),
+  /** Addresses inside that the topology gives to no port that is somewhere: the port that each was found at, and who asked. */
+  neighbours: z
+    .array(
+      z.strictObject({
+        host: z.string(),
+        network: z.string(),
+        ip: z.union([z.ipv4(), z.ipv6()]),
+        mac: MAC,
+        port: z.string(),
+        ofport: z.int().min(1),
+        router: z.string(),
+      }),
+    )
+    .default([]),
   /** What `loadTopology` derived, by what it is for (`port blue1`, `port blue1 on blue-v4`); the oldest first. */
   derived: z.strictObject({
     macs: z.record(z.string(), MAC),
@@ -63,6 +77,14 @@ export interface StoredAddress extends StoredNeighbour {
   readonly connections?: { readonly dnatZone: number; readonly snatZone: number; readonly fixedIp: string } | undefined;
 }
 
+/** Who has an address inside. */
+export interface StoredOwner extends StoredNeighbour {
+  readonly port: string;
+  readonly ofport: number;
+  /** The router that asked. */
+  readonly router: string;
+}
+
 export interface State {
   readonly hostMacs: Readonly<Record<string, string>>;
   readonly portHosts: Readonly<Record<string, string>>;
@@ -71,6 +93,7 @@ export interface State {
   readonly gatewayLeads: Readonly<Record<string, string>>;
   readonly outsideNeighbours: readonly StoredNeighbour[];
   readonly servedAddresses: readonly StoredAddress[];
+  readonly neighbours: readonly StoredOwner[];
   readonly derived: HeldValues;
 }
 
@@ -82,6 +105,7 @@ export const EMPTY_STATE: State = {
   gatewayLeads: {},
   outsideNeighbours: [],
   servedAddresses: [],
+  neighbours: [],
   derived: { macs: {}, addresses: {} },
 };
 

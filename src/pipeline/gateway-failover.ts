@@ -58,12 +58,19 @@ export interface WayChoice {
   readonly tunnels: readonly number[];
   /** This host can serve, after those: back to br-int, marked. */
   readonly here?: WayHome & { readonly routerKey: number };
+  /** Where it cannot: a port that is always there. Before BFD has found anybody, as on a host that has just started, the best one is tried. */
+  readonly always?: number;
 }
 
-export function wayGroup({ group, segmentationId, tunnels, here }: WayChoice): Group {
-  const away = tunnels.map((ofport) => bucket(ofport, [popVlan, setTunnelId(segmentationId), output(ofport)]));
-  const back = here && homeward(here, [setMark(here.routerKey), backToSender]);
-  return failover(group, [...away, ...(back === undefined ? [] : [back])]);
+export function wayGroup({ group, segmentationId, tunnels, here, always }: WayChoice): Group {
+  const byTunnel = (ofport: number) => [popVlan, setTunnelId(segmentationId), output(ofport)];
+  const away = tunnels.map((ofport) => bucket(ofport, byTunnel(ofport)));
+  const [best] = tunnels;
+  const last =
+    here === undefined
+      ? always !== undefined && best !== undefined && bucket(always, byTunnel(best))
+      : homeward(here, [setMark(here.routerKey), backToSender]);
+  return failover(group, last ? [...away, last] : away);
 }
 
 /** Whether a host serves: frames come back, marked as they are, when no better one lives. */

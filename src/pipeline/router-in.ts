@@ -165,6 +165,23 @@ export const solicitationForRouter = rules(
 
 const solicitation = (match: FlowMatch): FlowMatch => icmpv6('neighbourSolicitation', { icmpv6Code: 0, ...match });
 
+/** A router that is on gateway hosts alone, on the hosts of its guests. */
+export const answersRouter = rules(
+  'answers-router',
+  { cases: { ROUTER_IN: 'An answer to a router that is on another host: the controller asked.' } },
+  (port: RouterInterface, table) => {
+    const here = { ...inNetwork(port.localVlan), ethDst: port.macAddress };
+    return [
+      ...ipv4Of(port).map((ip) =>
+        table.ROUTER_IN(38, arp({ ...here, arpOp: ARP_OP.reply, arpTpa: ip }), toController('watch')),
+      ),
+      ...ipv6Of(port).map((ip) =>
+        table.ROUTER_IN(38, icmpv6('neighbourAdvertisement', { ...here, ipv6Dst: ip }), toController('watch')),
+      ),
+    ];
+  },
+);
+
 export const solicitsRouter = rules(
   'router-solicitation',
   { cases: { ROUTER_IN: 'Somebody asks for routers: the controller advertises.' } },

@@ -57,13 +57,13 @@ describe('the picture', () => {
   test('of a site that changes', () => {
     fc.assert(
       fc.property(worlds, (steps) => {
-        const picture = new RouterPicture();
+        const picture = new RouterPicture(() => HOSTS[0]);
         const plugged = new Map(HOSTS.map((host) => [host, portsOf([])]));
         for (const { topology, changes, gone } of steps) {
           for (const [host, indexes] of Object.entries(changes)) plugged.set(host, portsOf(indexes));
           if (gone !== undefined) plugged.delete(gone);
           picture.update(topology, plugged);
-          const fresh = new RouterPicture();
+          const fresh = new RouterPicture(() => HOSTS[0]);
           fresh.update(topology, new Map(plugged));
           expect(seen(picture)).toEqual(seen(fresh));
         }
@@ -74,7 +74,7 @@ describe('the picture', () => {
   test('shows guests of routed networks, in order of host', () => {
     const [topology] = TOPOLOGIES;
     if (topology === undefined) throw new Error('no topology');
-    const picture = new RouterPicture();
+    const picture = new RouterPicture(() => HOSTS[0]);
     picture.update(
       topology,
       new Map([
@@ -92,4 +92,14 @@ describe('the picture', () => {
     expect(picture.isKnown('blue', ipFromText('10.0.0.1'))).toBe(true);
     expect(picture.isKnown('blue', ipFromText('10.0.0.99'))).toBe(false);
   });
+});
+
+test('an address is known while the port that has it is somewhere; one of a router always', () => {
+  let location: string | undefined;
+  const picture = new RouterPicture((portId) => (portId === 'port0' ? location : undefined));
+  picture.update(topologyOf(['blue']), new Map());
+  const isKnown = (ip: string): boolean => picture.isKnown('blue', ipFromText(ip));
+  expect([isKnown('10.0.0.100'), isKnown('10.0.0.1')]).toEqual([false, true]);
+  location = 'node1';
+  expect(isKnown('10.0.0.100')).toBe(true);
 });

@@ -19,6 +19,17 @@ describe('state store', () => {
     localVlans: { node1: { blue: 1, gone: 2 } },
     gatewayLeads: { meadow: 'node2' },
     outsideNeighbours: [{ host: 'node1', network: 'public', ip: '203.0.113.1', mac: '0e:00:00:00:ee:01' }],
+    neighbours: [
+      {
+        host: 'node1',
+        network: 'blue',
+        ip: '10.0.0.100',
+        mac: 'fa:16:3e:00:00:0b',
+        port: 'blue1',
+        ofport: 7,
+        router: 'meadow',
+      },
+    ],
     servedAddresses: [
       { host: 'node2', network: 'public', ip: '203.0.113.21', mac: 'fa:16:3e:00:00:21' },
       {

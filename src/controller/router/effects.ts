@@ -1,5 +1,6 @@
 /** What the state machines of this folder want done. The shell around them does it; nothing here has effects itself. */
 import type { Ip } from '../../lib/addresses.ts';
+import type { HeldPacket } from './resolver.ts';
 
 /** An address of a network that the topology does not place, found by asking. */
 export interface Neighbour {
@@ -40,4 +41,8 @@ export type RouterEffect =
    * neighbours set before are confirmed on that host.
    */
   | { readonly type: 'release'; readonly host: string; readonly ofport: number; readonly packet: Uint8Array }
+  /** The same for a packet that a router's gateway holds: into that part of the router again. */
+  | { readonly type: 'releaseAtGateway'; readonly packet: HeldPacket }
+  /** Nobody has the address that such a packet is for. */
+  | { readonly type: 'unreachableFromGateway'; readonly packet: HeldPacket }
   | { readonly type: 'refused'; readonly refusal: Refusal; readonly host: string; readonly networkId: string };

@@ -18,10 +18,13 @@ export type {
 } from './model.ts';
 export { INITIAL_REASSEMBLER, type ReassemblerState, reassemble } from './reassembler.ts';
 export {
-  INITIAL_RESOLVER,
+  type HeldPacket,
+  type NeededAddress,
   neighboursOf,
+  type RememberedNeighbour,
   type ResolverEvent,
   type ResolverState,
+  rememberedResolver,
   resolverStep,
   resolverWakeMs,
 } from './resolver.ts';

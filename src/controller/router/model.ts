@@ -58,8 +58,13 @@ export interface RouterModel {
   /** Who is asked for the addresses of a network. In order of host. */
   places(networkId: string): readonly Place[];
   portAt(host: string, ofport: number): GuestPort | undefined;
-  /** Whether the topology says who has an address: it is a port's fixed address or a router's. Such an address never moves. */
+  /**
+   * Whether the topology says who has an address: a port that is somewhere, or a router. Such an address never moves. That of a
+   * port that is nowhere may be at whoever may use it besides its own (a virtual IP).
+   */
   isKnown(networkId: string, ip: Ip): boolean;
+  /** Whether it is known what is plugged into a host. */
+  isSeen(host: string): boolean;
 }
 
 /** A router's address on a network, and the MAC that it is at. */
@@ -113,6 +118,11 @@ export function isSubnetBroadcast(model: RouterModel, networkId: string, ip: Ip)
 
 function isLinkLocal(ip: Ip): boolean {
   return typeof ip === 'bigint' && ip >> 118n === 0xfe80n >> 6n;
+}
+
+/** Whether a port may have an address, at whatever MAC. */
+export function mayHave({ allowed }: GuestPort, ip: Ip): boolean {
+  return allowed === 'any' || allowed.some(({ prefix }) => prefixContains(prefix, ip));
 }
 
 /** Whether a port may say that an address is at a MAC. */

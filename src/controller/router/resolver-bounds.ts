@@ -23,7 +23,7 @@ export function makeRoom(state: ResolverState, networkId: string): ResolverState
   if (!isNetworkFull && state.entries.size < LIMITS.resolvedAddresses) return state;
   const candidates = isNetworkFull ? ofNetwork : [...state.entries];
   const failed = candidates.find(([, entry]) => entry.phase === 'failed');
-  return failed === undefined ? undefined : { entries: entriesWithout(state, new Set([failed[0]])) };
+  return failed === undefined ? undefined : { ...state, entries: entriesWithout(state, new Set([failed[0]])) };
 }
 
 /** Why a packet cannot be held until an address is found; undefined where it can. */

@@ -6,6 +6,9 @@
  *     asking --3 asks unanswered--> failed --3 s--> (none)     probing --3 probes unanswered--> (none)
  *     failed --claim--> reachable
  *
+ * What is needed (the address behind a floating IP, where no port has it for its own) is asked for without a packet, and for as
+ * long as nobody has it.
+ *
  * A claim (an ARP reply, a gratuitous ARP, a neighbour advertisement) counts only from a port that may have the address. It moves
  * an address at once. One that nobody asked for says nothing new: it is not remembered.
  */
@@ -13,7 +16,7 @@ import type { Ip } from '../../lib/addresses.ts';
 import { encodePacket } from '../../packet/encode.ts';
 import { arpRequest, type NeighbourClaim, neighborSolicitation } from '../../packet/neighbours.ts';
 import type { Neighbour, Refusal, RouterEffect } from './effects.ts';
-import { isAttached, isSubnetBroadcast, mayOwn, type RouterModel, sourceOf } from './model.ts';
+import { isAttached, isSubnetBroadcast, mayHave, mayOwn, type RouterModel, sourceOf } from './model.ts';
 import { entriesWithout, keyOf, makeRoom, refuseHolding } from './resolver-bounds.ts';
 import { complain, type RouterPacket } from './responder.ts';
 
@@ -23,6 +26,10 @@ export const RESOLVING = {
   askIntervalMs: 1_000,
   /** What nobody has is not asked for again so soon. */
   failedMs: 3_000,
+  /** Nor is what is needed. */
+  silentMs: 5_000,
+  /** What an earlier life knew is asked for after so long. */
+  rememberedMs: 1_000,
   reachableMs: 60_000,
   probes: 3,
   probeIntervalMs: 1_000,
@@ -31,6 +38,21 @@ export const RESOLVING = {
 /** A packet on its way to an address. */
 export interface HeldPacket extends RouterPacket {
   readonly routerId: string;
+  /** It came to the router's part on a gateway host; `networkId` is the network that it goes to. */
+  readonly isAtGateway?: true;
+}
+
+/** An address that is always wanted, and the router that asks for it. */
+export interface NeededAddress {
+  readonly networkId: string;
+  readonly ip: Ip;
+  readonly routerId: string;
+}
+
+/** Who had an address in an earlier life, and the router that asked. */
+export interface RememberedNeighbour {
+  readonly routerId: string;
+  readonly neighbour: Neighbour;
 }
 
 interface EntryBase {
@@ -52,9 +74,13 @@ export type ResolverEntry =
 export interface ResolverState {
   /** By network and address, the oldest first. */
   readonly entries: ReadonlyMap<string, ResolverEntry>;
+  /** By network and address. */
+  readonly needed: ReadonlyMap<string, NeededAddress>;
 }
 
 export type ResolverEvent =
+  /** These addresses are needed, and no others. */
+  | { readonly type: 'needed'; readonly addresses: readonly NeededAddress[] }
   /** A packet for an address (its destination, or a route's next hop) that no flow knows. */
   | { readonly type: 'packet'; readonly packet: HeldPacket; readonly networkId: string; readonly ip: Ip }
   /** A guest says that it has an address. */
@@ -66,7 +92,18 @@ export type ResolverEvent =
 
 export type ResolverStep = readonly [ResolverState, readonly RouterEffect[]];
 
-export const INITIAL_RESOLVER: ResolverState = { entries: new Map() };
+export const INITIAL_RESOLVER: ResolverState = { entries: new Map(), needed: new Map() };
+
+/** With what an earlier life knew: it counts, and is asked for soon. */
+export function rememberedResolver(remembered: Iterable<RememberedNeighbour>, nowMs: number): ResolverState {
+  const entries = new Map<string, ResolverEntry>();
+  for (const { routerId, neighbour } of remembered) {
+    const { networkId, ip } = neighbour;
+    const dueMs = nowMs + RESOLVING.rememberedMs;
+    entries.set(keyOf(neighbour), { phase: 'reachable', networkId, ip, routerId, dueMs, neighbour });
+  }
+  return { entries, needed: new Map() };
+}
 
 /** When the machine wants its next tick; undefined: never. */
 export function resolverWakeMs({ entries }: ResolverState): number | undefined {
@@ -76,8 +113,10 @@ export function resolverWakeMs({ entries }: ResolverState): number | undefined {
 }
 
 /** All neighbours that were found, for who has to begin anew. */
-export function neighboursOf({ entries }: ResolverState): readonly Neighbour[] {
-  return [...entries.values()].flatMap((entry) => ('neighbour' in entry ? [entry.neighbour] : []));
+export function neighboursOf({ entries }: ResolverState): readonly RememberedNeighbour[] {
+  return [...entries.values()].flatMap((entry) =>
+    'neighbour' in entry ? [{ routerId: entry.routerId, neighbour: entry.neighbour }] : [],
+  );
 }
 
 /** One step. `nowMs` is any monotonic clock. */
@@ -88,6 +127,8 @@ export function resolverStep(
   model: RouterModel,
 ): ResolverStep {
   switch (event.type) {
+    case 'needed':
+      return takeNeeded(state, event.addresses, nowMs, model);
     case 'packet':
       return packetCame(state, event, nowMs, model);
     case 'claim':
@@ -100,7 +141,7 @@ export function resolverStep(
 }
 
 function put(state: ResolverState, entry: ResolverEntry): ResolverState {
-  return { entries: new Map(state.entries).set(keyOf(entry), entry) };
+  return { ...state, entries: new Map(state.entries).set(keyOf(entry), entry) };
 }
 
 type EventOf<Type extends ResolverEvent['type']> = ResolverEvent & { readonly type: Type };
@@ -117,7 +158,7 @@ function packetCame(
     case 'probing':
       return [state, [releaseOf(packet)]];
     case 'failed':
-      return [state, complain(model, packet, { reason: 'hostUnreachable' })];
+      return [state, unreachable(model, packet)];
     case 'asking': {
       const refusal = refuseHolding(state, entry, packet);
       if (refusal !== undefined) return [state, refused(packet, refusal)];
@@ -142,24 +183,64 @@ function ask(
   const roomy = makeRoom(state, networkId);
   const refusal = roomy === undefined ? 'tooManyAddresses' : refuseHolding(roomy, { networkId, ip }, packet);
   if (roomy === undefined || refusal !== undefined) return [state, refused(packet, refusal ?? 'tooManyAddresses')];
-  const dueMs = nowMs + RESOLVING.askIntervalMs;
-  const entry: ResolverEntry = { phase: 'asking', networkId, ip, routerId, dueMs, asks: 1, held: [packet] };
+  const entry = beginAsking({ networkId, ip, routerId }, [packet], nowMs);
   return [put(roomy, entry), askEveryone(model, entry)];
+}
+
+function takeNeeded(
+  state: ResolverState,
+  addresses: readonly NeededAddress[],
+  nowMs: number,
+  model: RouterModel,
+): ResolverStep {
+  let next: ResolverState = { ...state, needed: new Map(addresses.map((address) => [keyOf(address), address])) };
+  const effects: RouterEffect[] = [];
+  for (const [key, { networkId, ip, routerId }] of next.needed) {
+    if (next.entries.has(key) || model.isKnown(networkId, ip)) continue;
+    const roomy = makeRoom(next, networkId);
+    // Without room it is asked for when a packet comes, or at the next change.
+    if (roomy === undefined) continue;
+    const entry = beginAsking({ networkId, ip, routerId }, [], nowMs);
+    next = put(roomy, entry);
+    effects.push(...askEveryone(model, entry));
+  }
+  return [next, effects];
+}
+
+function beginAsking(
+  { networkId, ip, routerId }: NeededAddress,
+  held: readonly HeldPacket[],
+  nowMs: number,
+): ResolverEntry {
+  return { phase: 'asking', networkId, ip, routerId, dueMs: nowMs + RESOLVING.askIntervalMs, asks: 1, held };
+}
+
+function unreachable(model: RouterModel, packet: HeldPacket): readonly RouterEffect[] {
+  if (packet.isAtGateway) return [{ type: 'unreachableFromGateway', packet }];
+  return complain(model, packet, { reason: 'hostUnreachable' });
 }
 
 function refused({ host, networkId }: RouterPacket, refusal: Refusal): readonly RouterEffect[] {
   return [{ type: 'refused', refusal, host, networkId }];
 }
 
-function releaseOf({ host, ofport, packet }: HeldPacket): RouterEffect {
-  return { type: 'release', host, ofport, packet };
+function releaseOf(held: HeldPacket): RouterEffect {
+  const { host, ofport, packet } = held;
+  return held.isAtGateway ? { type: 'releaseAtGateway', packet: held } : { type: 'release', host, ofport, packet };
 }
 
-/** The question, to every guest of the network. */
-function askEveryone(model: RouterModel, entry: EntryBase): readonly RouterEffect[] {
+/** The question, to every guest of the network; where no packet waits, to those alone whose answers would count. */
+function askEveryone(model: RouterModel, entry: ResolverEntry): readonly RouterEffect[] {
   const packet = questionOf(model, entry);
   if (packet === undefined) return [];
-  return model.places(entry.networkId).map(({ host, ofports }) => ({ type: 'send', host, ofports, packet }));
+  const isWaitedFor = entry.phase === 'asking' && entry.held.length > 0;
+  return model.places(entry.networkId).flatMap(({ host, ofports }) => {
+    const asked = ofports.filter((ofport) => {
+      const port = model.portAt(host, ofport);
+      return isWaitedFor || (port !== undefined && mayHave(port, entry.ip));
+    });
+    return asked.length === 0 ? [] : [{ type: 'send', host, ofports: asked, packet } as const];
+  });
 }
 
 /** The question, to who had the address last. */
@@ -219,10 +300,12 @@ function modelChanged(state: ResolverState, model: RouterModel): ResolverStep {
     // What the topology places now has its flows, or will have them when these go on.
     if (isKnown && entry.phase === 'asking') effects.push(...entry.held.map(releaseOf));
   }
-  return gone.size === 0 ? [state, effects] : [{ entries: entriesWithout(state, gone) }, effects];
+  return gone.size === 0 ? [state, effects] : [{ ...state, entries: entriesWithout(state, gone) }, effects];
 }
 
+/** On a host that was not seen yet it is taken to be. */
 function isStillThere(model: RouterModel, neighbour: Neighbour): boolean {
+  if (!model.isSeen(neighbour.host)) return true;
   const port = model.portAt(neighbour.host, neighbour.ofport);
   return port?.portId === neighbour.portId && port.networkId === neighbour.networkId && mayOwn(port, neighbour);
 }
@@ -233,18 +316,21 @@ function tick(state: ResolverState, nowMs: number, model: RouterModel): Resolver
   const entries = new Map(state.entries);
   const effects: RouterEffect[] = [];
   for (const entry of due) {
-    const [next, caused] = fallDue(entry, nowMs, model);
+    const key = keyOf(entry);
+    const needed = state.needed.get(key);
+    const [next, caused] = fallDue(entry, { nowMs, model, isNeeded: needed !== undefined });
     effects.push(...caused);
-    if (next === undefined) entries.delete(keyOf(entry));
-    else entries.set(keyOf(entry), next);
+    const again = next ?? (needed && beginAsking(needed, [], nowMs));
+    if (again === undefined) entries.delete(key);
+    else entries.set(key, again);
+    if (next === undefined && again !== undefined) effects.push(...askEveryone(model, again));
   }
-  return [{ entries }, effects];
+  return [{ ...state, entries }, effects];
 }
 
 function fallDue(
   entry: ResolverEntry,
-  nowMs: number,
-  model: RouterModel,
+  { nowMs, model, isNeeded }: { readonly nowMs: number; readonly model: RouterModel; readonly isNeeded: boolean },
 ): readonly [ResolverEntry | undefined, readonly RouterEffect[]] {
   const { networkId, ip, routerId } = entry;
   switch (entry.phase) {
@@ -253,8 +339,9 @@ function fallDue(
         const next = { ...entry, asks: entry.asks + 1, dueMs: nowMs + RESOLVING.askIntervalMs };
         return [next, askEveryone(model, next)];
       }
-      const complaints = entry.held.flatMap((held) => complain(model, held, { reason: 'hostUnreachable' }));
-      return [{ phase: 'failed', networkId, ip, routerId, dueMs: nowMs + RESOLVING.failedMs }, complaints];
+      const complaints = entry.held.flatMap((held) => unreachable(model, held));
+      const dueMs = nowMs + (isNeeded ? RESOLVING.silentMs : RESOLVING.failedMs);
+      return [{ phase: 'failed', networkId, ip, routerId, dueMs }, complaints];
     }
     case 'failed':
       return [undefined, []];

@@ -69,7 +69,9 @@ describe('asking', () => {
       `release node1 1: ${PACKET}`,
       `release node1 1: ${PACKET}`,
     ]);
-    expect(neighboursOf(machine.state)).toMatchObject([{ networkId: 'green', ip: VIP, portId: 'g1' }]);
+    expect(neighboursOf(machine.state)).toMatchObject([
+      { routerId: 'r1', neighbour: { networkId: 'green', ip: VIP, portId: 'g1' } },
+    ]);
     // A packet that was on its way when the flow came.
     expect(machine.packet()).toEqual([`release node1 1: ${PACKET}`]);
   });

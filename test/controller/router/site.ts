@@ -107,6 +107,7 @@ export function modelOf({ networks = [BLUE, GREEN], ports = PORTS, known = [] }:
         return ofports.length === 0 ? [] : [{ host, ofports }];
       }),
     portAt: (host, ofport) => ports.find((one) => one.host === host && one.ofport === ofport),
+    isSeen: (host) => host !== 'unseen',
     isKnown: (networkId, ip) => [...KNOWN, ...known].includes(`${networkId} ${ipToText(ip)}`),
   };
 }
@@ -152,6 +153,11 @@ export function show(effects: readonly RouterEffect[]): string[] {
         return `unset ${effect.networkId} ${ipToText(effect.ip)}`;
       case 'release':
         return `release ${effect.host} ${effect.ofport}: ${showFrame(decodePacket(effect.packet))}`;
+      case 'releaseAtGateway':
+      case 'unreachableFromGateway': {
+        const { host, routerId, packet } = effect.packet;
+        return `${effect.type} ${host} ${routerId}: ${showFrame(decodePacket(packet))}`;
+      }
       default:
         return `refused ${effect.host} ${effect.networkId}: ${effect.refusal}`;
     }

@@ -6,7 +6,7 @@
 import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
 import type { Namespace } from '../../scripts/support/lab/namespace.ts';
-import { type PingOptions, type PingResult, ping } from '../../scripts/support/lab/ping.ts';
+import { type PingOptions, type PingResult, ping, RunningPing } from '../../scripts/support/lab/ping.ts';
 import type { Site } from './site.ts';
 
 export const WIRE = 'public';
@@ -69,6 +69,11 @@ export class OutsideWorld {
 
   ping(target: string, options: PingOptions = {}): Promise<PingResult> {
     return ping(this.world, target, options);
+  }
+
+  /** A ping that goes on; begun when the first answer has come. */
+  startPing(target: string, intervalMs: number): Promise<RunningPing> {
+    return RunningPing.start(this.world, target, intervalMs);
   }
 
   /** Wait until an address answers the world. */

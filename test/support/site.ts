@@ -47,6 +47,8 @@ export interface SiteOptions {
   readonly ports: readonly SitePort[];
   /** Ports that have no host in the file, and where each is plugged in. */
   readonly unplaced?: readonly UnplacedPort[];
+  /** Ports that are in the file alone: nobody plugs them in. */
+  readonly nowhere?: readonly PortKeys[];
   /** Further top-level keys: routers, floating_ips, security_groups. */
   readonly further?: Keys;
   /** Joined to every host, and to one by name. */
@@ -190,6 +192,7 @@ function topologyText(options: SiteOptions): string {
     ...options.hostsByName?.[name],
   }));
   const { settings = {}, networks, further = {} } = options;
-  const ports = [...options.ports, ...(options.unplaced ?? []).map(({ pluggedInto: _place, ...port }) => port)];
+  const unplaced = (options.unplaced ?? []).map(({ pluggedInto: _place, ...port }) => port);
+  const ports = [...options.ports, ...unplaced, ...(options.nowhere ?? [])];
   return `${JSON.stringify({ settings, hosts, networks, ports, ...further }, null, 2)}\n`;
 }

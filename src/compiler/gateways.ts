@@ -108,7 +108,8 @@ export function buildGateways(
     const bound = boundFloatingIp(id, topology, routers);
     if (bound !== undefined) floatingIps.set(id, bound);
   }
-  return { routers, floatingIps, idsByKey, warnings: [...routers.values()].flatMap(homeless) };
+  const warnings = [...routers.values()].flatMap((router) => [...homeless(router), ...alone(router, topology)]);
+  return { routers, floatingIps, idsByKey, warnings };
 }
 
 function ledBy(hosts: readonly string[], lead: string | undefined): readonly string[] {
@@ -121,6 +122,27 @@ function homeless({ id, hosts, outside, isDistributed }: GatewayRouter): readonl
   const what = isDistributed ? 'guests without a floating IP do not get out by it' : 'nothing is routed';
   const wire = outside === undefined ? '' : ` and a bridge mapping for network ${outside.networkId}`;
   return [`router ${id} has no gateway host, so that ${what}: no host has agent_mode dvr_snat${wire}`];
+}
+
+/** One host serves, others could, and none of them will: who lives is found by tunnels. */
+function alone({ id, hosts, outside, part }: GatewayRouter, topology: Topology): readonly string[] {
+  const [serving] = hosts;
+  const external = outside && topology.networks.get(outside.networkId);
+  const spare = ableHosts(topology, external).filter(({ name }) => name !== serving);
+  if (hosts.length !== 1 || spare.length === 0) return [];
+  const wired = part.networkIds.find(
+    (networkId) => !isTunnelled(topology.networks.get(networkId)?.networkType ?? 'local'),
+  );
+  const why = !topology.settings.l2Population
+    ? 'l2_population is off'
+    : wired === undefined
+      ? `of them ${serving} alone has a local_ip`
+      : `its network ${wired} is no tunnelled one`;
+  const others = spare.map(({ name }) => name).join(', ');
+  return [
+    `router ${id} has ${serving} for its gateway host, and ${others} does not take over when that fails, because ${why}: ` +
+      `take agent_mode dvr_snat from ${serving} then, and heddle moves it`,
+  ];
 }
 
 function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {
@@ -179,12 +201,17 @@ function canFailOver({ settings, networks }: Topology, interfaces: Router['inter
   return settings.l2Population && types.every(isTunnelled);
 }
 
-/** By priority, then by name; without failover the best one alone. */
-function gatewayHosts(topology: Topology, external: Network | undefined, failsOver: boolean): readonly string[] {
+/** By priority, then by name. */
+function ableHosts(topology: Topology, external: Network | undefined): readonly Host[] {
   const able = [...topology.hosts.values()].filter(
     (host) => host.agentMode === 'dvr_snat' && (external === undefined || reaches(host, external)),
   );
-  able.sort((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.name, b.name));
+  return able.sort((a, b) => b.gatewayPriority - a.gatewayPriority || compareText(a.name, b.name));
+}
+
+/** Without failover the best one alone. */
+function gatewayHosts(topology: Topology, external: Network | undefined, failsOver: boolean): readonly string[] {
+  const able = ableHosts(topology, external);
   const names = able.map(({ name }) => name);
   const withTunnels = able.filter(({ localIp }) => localIp !== undefined).map(({ name }) => name);
   return failsOver && withTunnels.length > 0 ? withTunnels : names.slice(0, 1);

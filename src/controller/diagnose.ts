@@ -3,6 +3,7 @@
  * OVSDB shows, findings in words: what, where, why, and what to do. Pure.
  */
 
+import { buildGateways } from '../compiler/gateways.ts';
 import { buildRouting } from '../compiler/routing.ts';
 import { isTunnelled } from '../compiler/site.ts';
 import type { InterfaceRow } from '../ovsdb/open-vswitch.generated.ts';
@@ -51,7 +52,11 @@ export function diagnose(topology: Topology, examinations: ReadonlyMap<string, E
     else findings.push(unreachable(host, examination.reason));
   }
   findings.push(...sharedDatapathIds(topology, examinations));
-  for (const what of buildRouting(topology).warnings) {
+  const routing = buildRouting(topology);
+  for (const what of buildGateways(topology, routing).warnings) {
+    findings.push({ severity: 'warning', host: '', what, advice: 'see docs/decisions/0002-gateway-failover.md' });
+  }
+  for (const what of routing.warnings) {
     findings.push({
       severity: 'warning',
       host: '',
@@ -165,8 +170,15 @@ function* diagnoseTunnels(
 ): Generator<Finding> {
   const byName = new Map(interfaces.map((row) => [row.name, row]));
   const told = new Set<string>();
-  for (const { name, type, status } of interfaces) {
+  for (const { name, type, status, bfd, bfd_status: heard } of interfaces) {
     if (!isTunnelled(type)) continue;
+    if (bfd.get('enable') === 'true' && heard.get('forwarding') === 'false') {
+      yield finding(
+        'warning',
+        `by tunnel ${name} nobody is heard (BFD is ${heard.get('state') ?? 'not there'}): gateways at its other end are taken for dead`,
+        'look at the host there: whether it lives, its switch has flows (heddle status), and the underlay lets tunnels through',
+      );
+    }
     const egress = status.get('tunnel_egress_iface');
     if (egress === undefined) {
       yield finding('error', `tunnel ${name} has no way out`, `give the host a route to ${name}'s remote_ip`);

@@ -3,6 +3,7 @@
  * the site, for outside.ts; pure.
  */
 import type { GatewayPlaces } from '../compiler/gateway-places.ts';
+import type { BoundFloatingIp } from '../compiler/gateways.ts';
 import { zonesOfAll } from '../compiler/zones.ts';
 import { linkLocalOf } from '../lib/addresses.ts';
 import type { MessageBody } from '../openflow/messages.ts';
@@ -40,6 +41,20 @@ export function servedAddresses({ topology, gateways, hostMacs, zoneNumbers }: S
     served.push({ host, networkId, ip, mac, connections: { dnatZone: own.dnat, snatZone: own.snat, fixedIp } });
   }
   return served;
+}
+
+/** The floating IP that is served on a host at this address and MAC. */
+export function floatingIpAt(
+  { model }: GatewayPlaces,
+  served: Iterable<ServedAddress>,
+  { host, networkId, ip, mac }: OutsidePlace & { readonly mac: number },
+): BoundFloatingIp | undefined {
+  for (const one of served) {
+    if (one.networkId !== networkId || one.ip !== ip || one.host !== host || one.mac !== mac) continue;
+    if (one.connections === undefined) return undefined;
+    return [...model.floatingIps.values()].find((other) => other.networkId === networkId && other.floatingIp === ip);
+  }
+  return undefined;
 }
 
 /** What ends the connections of a floating IP, of both directions in which they began. */

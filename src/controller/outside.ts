@@ -20,7 +20,7 @@ import { GatewayWatch } from './gateway-watch.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
 import { OutsideSender } from './outside-sender.ts';
-import { askerAt, flushesOf, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
+import { askerAt, floatingIpAt, flushesOf, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
 import {
   type AnnouncerEffect,
   type AnnouncerState,
@@ -289,12 +289,8 @@ export class Outside {
   #floatingIpTo(host: string, networkId: string | undefined, packet: Uint8Array): BoundFloatingIp | undefined {
     const to = destinationOf(packet);
     if (to === undefined || networkId === undefined || !this.#isExternal(host, networkId)) return undefined;
-    const served = [...this.#announcer.served.values()].find(
-      (one) => one.networkId === networkId && one.ip === to.ip && one.host === host && one.mac === to.mac,
-    );
-    if (served?.connections === undefined) return undefined;
-    const { floatingIps } = this.#options.compiler.site.gateways.model;
-    return [...floatingIps.values()].find((one) => one.networkId === networkId && one.floatingIp === to.ip);
+    const { gateways } = this.#options.compiler.site;
+    return floatingIpAt(gateways, this.#announcer.served.values(), { host, networkId, ...to });
   }
 
   #step(event: OutsideEvent<Waiting>): void {
@@ -307,7 +303,7 @@ export class Outside {
     const { compiler, memory, onChange, limitedLog } = this.#options;
     switch (effect.type) {
       case 'ask':
-        this.#sender.sendToAll(effect.host, effect.networkId, effect.packet);
+        void this.#ask(effect);
         return;
       case 'set':
       case 'unset': {
@@ -349,8 +345,20 @@ export class Outside {
       // What another controller serves, it announces and flushes itself.
       if (this.#options.agents.get(effect.served.host)?.follows) continue;
       if (effect.type === 'announce') void this.#announceServed(effect.served);
-      else if (!this.#flush(effect.served)) this.#owedFlushes.push(effect.served);
+      else void this.#end(effect.served);
     }
+  }
+
+  /** Once the answer has flows to come in by. */
+  async #ask({ host, networkId, packet }: Extract<OutsideEffect<Waiting>, { type: 'ask' }>): Promise<void> {
+    await this.#options.settled(host);
+    this.#sender.sendToAll(host, networkId, packet);
+  }
+
+  /** Once nothing there begins any more. */
+  async #end(served: ServedAddress): Promise<void> {
+    await this.#options.settled(served.host);
+    if (!this.#flush(served)) this.#owedFlushes.push(served);
   }
 
   async #announceServed({ host, networkId, ip, mac }: ServedAddress): Promise<void> {

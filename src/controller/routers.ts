@@ -6,13 +6,19 @@ import type { Compiler } from '../compiler/compiler.ts';
 import type { Site } from '../compiler/site.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
+import { brInt } from '../pipeline/br-int.ts';
 import type { Topology } from '../topology/model.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
 import { Outside } from './outside.ts';
 import { OutsideSender } from './outside-sender.ts';
 import type { AdvertisedNetwork, HeldPacket, NeededAddress } from './router/index.ts';
-import { complainAsGateway, whenReadable } from './router/outside-responder.ts';
+import {
+  beforeTranslation,
+  complainAsFloatingIp,
+  complainAsGateway,
+  whenReadable,
+} from './router/outside-responder.ts';
 import { type PluggedPorts, RouterPicture } from './router-model.ts';
 import { RouterShell } from './router-shell.ts';
 
@@ -146,10 +152,19 @@ export class Routers {
   }
 
   #complainAtGateway({ host, routerId, packet }: HeldPacket): void {
-    const router = this.#options.compiler.site.gateways.model.routers.get(routerId);
+    const { routers, floatingIps } = this.#options.compiler.site.gateways.model;
+    const router = routers.get(routerId);
+    if (router === undefined) return;
+    const complaint = { reason: 'hostUnreachable' } as const;
     whenReadable(() => {
-      const error = router && complainAsGateway(packet, router, { reason: 'hostUnreachable' });
-      if (error !== undefined) this.#sender.route({ host, routerId, packet: error });
+      const asked = beforeTranslation(packet, router, floatingIps.values());
+      const error = asked && complainAsFloatingIp(asked.packet, complaint);
+      if (asked !== undefined && error !== undefined) {
+        this.#sender.resubmit(host, asked.networkId, { packet: error, table: brInt.tables.ROUTER_DELIVER.id });
+      }
+      if (asked !== undefined) return;
+      const reply = complainAsGateway(packet, router, complaint);
+      if (reply !== undefined) this.#sender.route({ host, routerId, packet: reply });
     });
   }
 

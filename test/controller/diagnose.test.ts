@@ -30,6 +30,8 @@ function findingsOf({
     type: '',
     error: undefined,
     status: new Map(),
+    bfd: new Map(),
+    bfd_status: new Map(),
     ...row,
   })) as unknown as ExaminedInterface[];
   return diagnose(loaded.topology, new Map([['node1', { reached: true, view: examined, interfaces: rows }]]));
@@ -106,6 +108,58 @@ test.each<[string, Patient, Partial<Finding>]>([
     'a port that the switch refuses',
     { interfaces: [{ name: 'tap9', error: 'could not open network device tap9 (No such device)' }] },
     { severity: 'error', what: 'interface tap9: could not open network device tap9 (No such device)' },
+  ],
+  [
+    'a tunnel by which nobody is heard',
+    {
+      interfaces: [
+        {
+          ...tunnel({ tunnel_egress_iface: 'eth0' }),
+          bfd: new Map([['enable', 'true']]),
+          bfd_status: new Map([
+            ['forwarding', 'false'],
+            ['state', 'down'],
+          ]),
+        },
+      ],
+    },
+    { severity: 'warning', what: expect.stringContaining('nobody is heard (BFD is down)') },
+  ],
+  [
+    'a gateway host that nobody relieves',
+    {
+      host: { agent_mode: 'dvr_snat', bridge_mappings: { public: 'br-ex' } },
+      bridges: [{ name: 'br-ex' }],
+      networks: [
+        {
+          id: 'blue',
+          network_type: 'vlan',
+          physical_network: 'public',
+          segmentation_id: 5,
+          subnets: [{ id: 'blue4', cidr: '10.0.0.0/24' }],
+        },
+        {
+          id: 'world',
+          network_type: 'flat',
+          physical_network: 'public',
+          external: true,
+          subnets: [{ id: 'world4', cidr: '203.0.113.0/24' }],
+        },
+      ],
+      further: {
+        hosts: [
+          { name: 'node1', local_ip: '172.28.0.11', agent_mode: 'dvr_snat', bridge_mappings: { public: 'br-ex' } },
+          { name: 'node2', local_ip: '172.28.0.12', agent_mode: 'dvr_snat', bridge_mappings: { public: 'br-ex' } },
+        ],
+        routers: [{ id: 'r', interfaces: [{ subnet: 'blue4' }], external_gateway_info: { network: 'world' } }],
+      },
+    },
+    {
+      severity: 'warning',
+      what: expect.stringMatching(
+        /router r has node1 for its gateway host, and node2 does not take over .* network blue is no tunnelled one/,
+      ),
+    },
   ],
 ])('%s is found, once', (_name, patient, finding) => {
   expect(problems(findingsOf(patient))).toEqual([expect.objectContaining(finding)]);

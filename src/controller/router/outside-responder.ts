@@ -3,7 +3,7 @@
  * resets. Pure. The guests' own side is responder.ts.
  */
 
-import type { GatewayRouter } from '../../compiler/gateways.ts';
+import type { BoundFloatingIp, GatewayRouter } from '../../compiler/gateways.ts';
 import { type Ip, prefixContains } from '../../lib/addresses.ts';
 import { decodeHeaders, decodePacket } from '../../packet/decode.ts';
 import { encodePacket } from '../../packet/encode.ts';
@@ -38,6 +38,26 @@ export function complainAsFloatingIp(packet: Uint8Array, complaint: OutsideCompl
   if (to === undefined) return undefined;
   const frame = icmpError(packet, { ...complaint, from: to });
   return frame && encodePacket(frame);
+}
+
+/**
+ * A packet that came from outside for a floating IP, and has been translated: as it was before, and the network that it came by.
+ * Undefined: it is no such packet. Throws PacketError.
+ */
+export function beforeTranslation(
+  packet: Uint8Array,
+  router: GatewayRouter,
+  floatingIps: Iterable<BoundFloatingIp>,
+): { readonly packet: Uint8Array; readonly networkId: string } | undefined {
+  const frame = decodePacket(packet);
+  const { payload } = frame;
+  if (payload.kind !== 'ipv4' || router.ways.some(({ subnet }) => prefixContains(subnet, payload.source)))
+    return undefined;
+  for (const { routerId, fixedIp, floatingIp, networkId } of floatingIps) {
+    if (routerId !== router.id || fixedIp !== payload.destination) continue;
+    return { packet: encodePacket({ ...frame, payload: { ...payload, destination: floatingIp } }), networkId };
+  }
+  return undefined;
 }
 
 /** About a packet that came to a gateway: in the name of its address on the sender's subnet, else of the one outside. */

@@ -8,6 +8,7 @@ import {
   neighboursOf,
   type ResolverEvent,
   type ResolverState,
+  rememberedResolver,
   resolverStep,
   resolverWakeMs,
 } from '../../../src/controller/router/resolver.ts';
@@ -334,4 +335,55 @@ describe('bounds', () => {
       }),
     );
   });
+});
+
+describe('what is needed', () => {
+  const needed = [{ networkId: 'green', ip: VIP, routerId: 'r1' }];
+  const set = (machine: Machine): string[] => machine.do({ type: 'needed', addresses: needed });
+
+  test('is asked for without a packet, of those alone who may have it, for as long as nobody answers', () => {
+    const machine = new Machine();
+    expect(set(machine)).toEqual(ASK);
+    expect(set(machine)).toEqual([]);
+    expect([machine.wake(), machine.wake(), machine.wake()]).toEqual([ASK, ASK, []]);
+    const silentMs = machine.nowMs;
+    expect(machine.wake()).toEqual(ASK);
+    expect(machine.nowMs - silentMs).toBe(5_000);
+    expect(machine.claim('node1', 2, MACS.g1)).toEqual([SET_G1]);
+  });
+
+  test('is asked for again when who had it falls silent, and no more when it is not needed', () => {
+    const machine = new Machine();
+    set(machine);
+    machine.claim('node1', 2, MACS.g1);
+    machine.wake();
+    machine.wake();
+    machine.wake();
+    expect(machine.wake()).toEqual(['unset green 10.0.1.100', ...ASK]);
+    machine.do({ type: 'needed', addresses: [] });
+    for (let count = 0; count < 4; count++) machine.wake();
+    expect(machine.phases).toEqual([]);
+  });
+
+  test('of an earlier life is where it was, also before its host was seen; then it is asked whether it still is', () => {
+    const machine = new Machine();
+    const neighbour = { networkId: 'green', ip: VIP, mac: MACS.g1, portId: 'g1', host: 'unseen', ofport: 2 };
+    machine.state = rememberedResolver([{ routerId: 'r1', neighbour }], 0);
+    expect(machine.do({ type: 'modelChanged' })).toEqual([]);
+    expect(set(machine)).toEqual([]);
+    expect(machine.phases).toEqual(['reachable']);
+    expect(machine.wake()).toEqual([expect.stringContaining('send unseen 2: ')]);
+  });
+});
+
+test('a packet that a gateway holds goes on there, and there it is said that nobody has the address', () => {
+  const atGateway: HeldPacket = { ...held(VIP), networkId: 'green', isAtGateway: true };
+  const event = { type: 'packet', packet: atGateway, networkId: 'green', ip: VIP } as const;
+  const machine = new Machine();
+  machine.do(event);
+  expect(machine.claim('node1', 2, MACS.g1)).toEqual([SET_G1, `releaseAtGateway node1 r1: ${PACKET}`]);
+  const other = new Machine();
+  other.do(event);
+  expect([other.wake(), other.wake()].flat()).toEqual([...ASK, ...ASK]);
+  expect(other.wake()).toEqual([`unreachableFromGateway node1 r1: ${PACKET}`]);
 });

@@ -63,7 +63,7 @@ export interface OutsideOptions {
   readonly resolveInside: (packet: HeldPacket, ip: Ip) => void;
   /** To br-int of a host, while it is connected. */
   readonly connection: (host: string) => SwitchConnection | undefined;
-  /** Resolves when the host's br-int holds all that was wanted of it at the call. */
+  /** Resolves when the host's br-int and physical bridges hold all that was wanted of them at the call. */
   readonly settled: (host: string) => Promise<void>;
   /** Flows have to follow. */
   readonly onChange: () => void;
@@ -111,9 +111,8 @@ export class Outside {
     this.#neighbours = rememberedOutside(memory.outsideNeighbours, this.#nowMs());
     this.#announcer = rememberedAnnouncer(memory.servedAddresses);
     compiler.setGatewayLeads(memory.gatewayLeads);
-    for (const { place, mac } of memory.outsideNeighbours) {
+    for (const { place, mac } of memory.outsideNeighbours)
       compiler.setOutsideNeighbour(place.host, place.networkId, place.ip, mac);
-    }
   }
 
   /** Before anything is compiled for a topology: zones, which flows need. Throws HeddleError `NO_ZONE`. */
@@ -289,8 +288,11 @@ export class Outside {
   #floatingIpTo(host: string, networkId: string | undefined, packet: Uint8Array): BoundFloatingIp | undefined {
     const to = destinationOf(packet);
     if (to === undefined || networkId === undefined || !this.#isExternal(host, networkId)) return undefined;
-    const { gateways } = this.#options.compiler.site;
-    return floatingIpAt(gateways, this.#announcer.served.values(), { host, networkId, ...to });
+    return floatingIpAt(this.#options.compiler.site.gateways, this.#announcer.served.values(), {
+      host,
+      networkId,
+      ...to,
+    });
   }
 
   #step(event: OutsideEvent<Waiting>): void {
@@ -303,7 +305,7 @@ export class Outside {
     const { compiler, memory, onChange, limitedLog } = this.#options;
     switch (effect.type) {
       case 'ask':
-        void this.#ask(effect);
+        void this.#tellAll(effect.host, effect.networkId, effect.packet);
         return;
       case 'set':
       case 'unset': {
@@ -344,13 +346,14 @@ export class Outside {
     for (const effect of effects) {
       // What another controller serves, it announces and flushes itself.
       if (this.#options.agents.get(effect.served.host)?.follows) continue;
-      if (effect.type === 'announce') void this.#announceServed(effect.served);
+      const { host, networkId, ip, mac } = effect.served;
+      if (effect.type === 'announce') void this.#tellAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
       else void this.#end(effect.served);
     }
   }
 
-  /** Once the answer has flows to come in by. */
-  async #ask({ host, networkId, packet }: Extract<OutsideEffect<Waiting>, { type: 'ask' }>): Promise<void> {
+  /** Once there are flows for it to leave by, and for answers to come in by. */
+  async #tellAll(host: string, networkId: string, packet: Uint8Array): Promise<void> {
     await this.#options.settled(host);
     this.#sender.sendToAll(host, networkId, packet);
   }
@@ -359,11 +362,6 @@ export class Outside {
   async #end(served: ServedAddress): Promise<void> {
     await this.#options.settled(served.host);
     if (!this.#flush(served)) this.#owedFlushes.push(served);
-  }
-
-  async #announceServed({ host, networkId, ip, mac }: ServedAddress): Promise<void> {
-    await this.#options.settled(host);
-    this.#sender.sendToAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
   }
 
   /** End the connections of a floating IP on a host. False: the host is not connected. */

@@ -21,6 +21,7 @@ import {
 } from './router/outside-responder.ts';
 import { type PluggedPorts, RouterPicture } from './router-model.ts';
 import { RouterShell } from './router-shell.ts';
+import { physicalBridges } from './wanted.ts';
 
 export interface RoutersOptions {
   readonly limitedLog: LimitedLog;
@@ -80,7 +81,12 @@ export class Routers {
       resolveInside: (packet, ip) => this.#shell.resolveForGateway(packet, ip),
       routerModel: () => this.#picture,
       connection: (host) => this.#integration(host)?.connection,
-      settled: async (host) => this.#integration(host)?.settled(),
+      settled: async (host) => {
+        const agent = options.agents.get(host);
+        if (agent === undefined) return;
+        const bridges = [agent.host.bridges.integration, ...physicalBridges(agent.host)];
+        await Promise.all(bridges.map((bridge) => agent.installers.get(bridge)?.settled()));
+      },
     });
   }
 

@@ -105,7 +105,7 @@ export function buildRouting(topology: Topology): RoutingModel {
     routers.set(id, routed);
     for (const gateway of gatewaysOf(router)) append(gateways, gateway.subnetId, gateway);
   }
-  const warnings = ambiguous(topology, gateways);
+  const warnings = [...ambiguous(topology, gateways), ...chained(topology)];
   const idsByKey = new Map([...keys].map(([id, key]) => [key, id]));
   return { routers, idsByKey, gateways, pluggedPorts, pluggedInterfaces, warnings };
 }
@@ -203,6 +203,25 @@ function ambiguous(topology: Topology, gateways: ReadonlyMap<string, readonly Ga
     );
   }
   return warnings;
+}
+
+/** A router that is flows has no port on a network: the next one does not hear it there. */
+function chained(topology: Topology): readonly string[] {
+  const compiled = [...topology.routers.values()].filter(({ dataplane }) => dataplane === 'flows');
+  return compiled.flatMap(({ id, interfaces, routes }) =>
+    routes.flatMap(({ destination, nexthop }) => {
+      const networkIds = new Set(interfaces.map(({ networkId }) => networkId));
+      const next = compiled.find((other) =>
+        other.interfaces.some(({ networkId, ipAddress }) => networkIds.has(networkId) && ipAddress === nexthop),
+      );
+      if (next === undefined || next.id === id) return [];
+      const to = `${ipToText(destination.address)}/${destination.length}`;
+      return [
+        `router ${id} routes ${to} to ${ipToText(nexthop)}, which is router ${next.id}: both are flows, which do not route a ` +
+          `packet twice, so that it is dropped; give one of them the other's subnets, or dataplane: namespace`,
+      ];
+    }),
+  );
 }
 
 function append<T>(lists: Map<string, T[]>, key: string, value: T): void {

@@ -170,3 +170,29 @@ test('a host that is well has nothing but notes', () => {
   expect(problems(findings)).toEqual([]);
   expect(findings.every(({ advice }) => advice === '')).toBe(true);
 });
+
+test('a router that routes to another one is told: flows route a packet once', () => {
+  const findings = findingsOf({
+    networks: [
+      BLUE,
+      { id: 'red', network_type: 'vxlan', segmentation_id: 2 },
+      { id: 'link', network_type: 'vxlan', segmentation_id: 3 },
+    ].map((network, index) => ({ ...network, subnets: [{ id: `${network.id}4`, cidr: `10.${index}.0.0/24` }] })),
+    further: {
+      routers: [
+        {
+          id: 'one',
+          interfaces: [{ subnet: 'blue4' }, { subnet: 'link4', ip_address: '10.2.0.1' }],
+          routes: [{ destination: '10.1.0.0/24', nexthop: '10.2.0.2' }],
+        },
+        { id: 'other', interfaces: [{ subnet: 'red4' }, { subnet: 'link4', ip_address: '10.2.0.2' }] },
+      ],
+    },
+  });
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      severity: 'warning',
+      what: expect.stringContaining('router one routes 10.1.0.0/24 to 10.2.0.2, which is router other: both are flows'),
+    }),
+  );
+});

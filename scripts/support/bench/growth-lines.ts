@@ -3,7 +3,7 @@
  * total that grows with the site has 1, the cost of one change has 0.
  */
 import { exponentOf, type Line, median, type Row } from './measure.ts';
-import { compileLarge, largeSiteDocument, measureChanges } from './model-lines.ts';
+import { changesOf, compileLarge, largeSiteDocument, measureChanges } from './model-lines.ts';
 import { loadSite } from './site.ts';
 import { measureColdSync, measureReconcile } from './switch-lines.ts';
 
@@ -37,7 +37,7 @@ export const growthLine: Line = async ({ shrink }) => {
     reconcile.push([same.flows, median(same.heddle)]);
   }
   const compile: [number, number][] = [];
-  const change: [number, number][] = [];
+  const changes = new Map<string, [number, number][]>();
   for (const times of TIMES) {
     const document = largeSiteDocument((LARGEST_SHRINK * 16 * shrink) / times);
     const topology = loadSite(document);
@@ -48,13 +48,22 @@ export const growthLine: Line = async ({ shrink }) => {
       measured.push(performance.now() - start);
     }
     compile.push([topology.hosts.size, median(measured)]);
-    change.push([topology.hosts.size, median(measureChanges(compileLarge(topology).compiler, topology).times)]);
+    const { compiler } = compileLarge(topology);
+    for (const one of changesOf(compiler, topology)) {
+      const points = changes.get(one.what) ?? [];
+      points.push([topology.hosts.size, median(measureChanges(compiler, one).times)]);
+      changes.set(one.what, points);
+    }
   }
   return [
     { what: 'growth of a cold sync with its flows', points: cold, bound: 1.1 },
     { what: 'growth of the floor of a cold sync: the switch itself', points: floor, bound: 1.1 },
     { what: 'growth of a reconcile with its flows', points: reconcile, bound: 1.1 },
     { what: 'growth of compiling with the hosts of a site (each with as many ports)', points: compile, bound: 1.1 },
-    { what: 'growth of one port change with the hosts of a site', points: change, bound: 0.2 },
+    ...[...changes].map(([what, points]) => ({
+      what: `growth of one change with the hosts of a site: ${what}`,
+      points,
+      bound: 0.2,
+    })),
   ].map(rowOf);
 };

@@ -82,6 +82,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
   beforeAll(async () => {
     up = await NorthSouth.up(OPTIONS);
     expect(await seenAs(up.namespaceOf('l'), WORLD.ip)).toBe(LEGACY.ip);
+    await untilAllWatch();
   }, 120_000);
 
   afterAll(() => up?.site.down({ provoked: PROVOKED }));
@@ -108,11 +109,20 @@ describe('two gateway hosts', { retry: 0 }, () => {
   const bfdOf = (host: GatewayHost, peer: GatewayHost) =>
     hostOf(host).vsctl('get', 'Interface', `vxlan-ac1c000${peer === 'node3' ? 'd' : 'e'}`, 'bfd_status:forwarding');
 
-  /** Both hosts hear each other. */
-  async function untilBothLive(): Promise<void> {
-    await eventually('the tunnel between them is up', async () => {
-      const states = await Promise.all([bfdOf('node3', 'node4'), bfdOf('node4', 'node3')]);
-      return states.every((state) => state.includes('true'));
+  /** Everyone hears everyone, and would miss them soon: BFD begins with a packet a second. */
+  async function untilAllWatch(): Promise<void> {
+    await eventually('BFD is at its pace on all tunnels', async () => {
+      const shown = await Promise.all(up.site.lab.hosts.map((host) => host.appctl('bfd/show')));
+      return shown.every((text) => {
+        const sessions = text.split(/^---- .* ----$/m).slice(1);
+        return (
+          sessions.length > 0 &&
+          sessions.every((session) => {
+            const detectMs = Number(/Detect Time: now \+(\d+)ms/.exec(session)?.[1] ?? Number.POSITIVE_INFINITY);
+            return session.includes('Local Session State: up') && detectMs <= 300;
+          })
+        );
+      });
     });
   }
 
@@ -199,7 +209,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
       await capture.stop();
       await FAULTS[fault].mend(hostOf(name));
       await up.site.heddle.converged();
-      await untilBothLive();
+      await untilAllWatch();
       // Its return changes nothing: `ha_preempt` is false.
       expect([await isServing(name), await isServing(other(name))]).toEqual([false, true]);
       await onlyOneAnswers();
@@ -230,7 +240,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
       expect(translated?.longestGapMs).toBeLessThan(1_000);
       const returning = await up.guest('d').startPing(WORLD.ip, 10);
       await up.change({ hostsByName: HOSTS });
-      await untilBothLive();
+      await untilAllWatch();
       await eventually('the better one serves', () => servesAlone('node3'));
       const { longestGapMs } = await returning.stop();
       process.stdout.write(`back in service: SNAT had a gap of ${Math.round(longestGapMs)} ms\n`);
@@ -243,7 +253,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
     test.each([['its tunnels are cut, and nothing else'], ['it is cut off']] as const)('%s', async (fault) => {
       await failing('node3', fault, 'stopped');
       await FAULTS[fault].mend(hostOf('node3'));
-      await untilBothLive();
+      await untilAllWatch();
       await eventually('the better one serves again', () => servesAlone('node3'));
       await onlyOneAnswers();
     });
@@ -284,7 +294,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
     test('the host comes back, and is a gateway host again', async () => {
       await FAULTS['it is gone'].mend(hostOf('node3'));
       await up.site.heddle.converged();
-      await untilBothLive();
+      await untilAllWatch();
       await onlyOneAnswers();
     });
   });

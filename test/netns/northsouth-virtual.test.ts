@@ -139,7 +139,7 @@ describe('virtual IPs', () => {
 
   test('while nobody has it, the gateway host answers for it and says that nobody is there', async () => {
     expect(await macOfOne(VIP.outside)).toBe(GATEWAY.mac);
-    const { received, output } = await outside.ping(VIP.outside, { count: 2, intervalMs: 4_000, waitMs: 4_000 });
+    const { received, output } = await outside.ping(VIP.outside, { count: 1, waitMs: 5_000 });
     expect(received).toBe(0);
     expect(output).toMatch(/From 203\.0\.113\.41 .*Destination Host Unreachable/);
   });
@@ -180,7 +180,7 @@ describe('virtual IPs', () => {
     await site.heddle.stop();
     await site.restartHeddle();
     // Longer than it takes to ask whether who had the address still has it.
-    await delay(2_000);
+    await delay(1_500);
     const { sent, received } = await running.stop();
     expect(sent - received).toBeLessThanOrEqual(1);
     const { hosts } = await site.heddle.status();

@@ -322,9 +322,8 @@ export class Outside {
       case 'unanswered': {
         const { host, ofport, packet, routerId, isGateway } = effect.packet;
         const registers = { routerId, ...(isGateway && { isGateway }) };
-        whenReadable(() =>
-          this.#complain({ host, ofport, packet, registers, isOutside: false }, { reason: 'hostUnreachable' }),
-        );
+        const about = { host, ofport, packet, registers, isOutside: false };
+        whenReadable(() => this.#complain(about, { reason: 'hostUnreachable' }));
         return;
       }
       case 'refused': {

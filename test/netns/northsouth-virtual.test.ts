@@ -128,7 +128,8 @@ describe('virtual IPs', () => {
     await namespaceOf(name).ip([`address add ${VIP.inside}/32 dev eth0`]);
     const announced = performance.now();
     await namespaceOf(name).run(['arping', '-c', '1', '-U', '-I', 'eth0', VIP.inside]);
-    await outside.untilReached(VIP.outside);
+    const ask = async () => (await outside.ping(VIP.outside, { count: 1, waitMs: 50 })).received === 1;
+    await eventually('the world reaches it', ask, { intervalMs: 10 });
     return performance.now() - announced;
   }
 

@@ -72,7 +72,7 @@ const OPTIONS: SiteOptions = {
 };
 
 const PROVOKED =
-  /node[34]|connection|BFD|bfd|unreachable|No such file|jsonrpc|rconn|stream|tunnel|neigh|NOT|ovsdb|openflow/i;
+  /node[34]|connection|BFD|bfd|unreachable|No such file|jsonrpc|rconn|stream|tunnel|neigh|NOT|ovsdb|openflow|SILENT/i;
 
 // Each test begins where the one before it ended: none can be tried once more.
 describe('two gateway hosts', { retry: 0 }, () => {
@@ -97,12 +97,18 @@ describe('two gateway hosts', { retry: 0 }, () => {
   /** Whether it translates, and the other one does not. */
   const servesAlone = async (name: GatewayHost) => (await isServing(name)) && !(await isServing(other(name)));
 
-  /** Every gateway host has the same MAC: who answers twice are two. */
+  /**
+   * Every gateway host has the same MAC: who answers twice are two. While the controller puts a takeover into its own order, a
+   * packet may be lost.
+   */
   async function onlyOneAnswers(): Promise<void> {
     for (const ip of [GATEWAY.ip, LEGACY.ip, FLOATING.c]) {
-      const { stdout } = await up.outside.provider.runAny(['arping', '-c', '2', '-w', '3', '-I', 'eth0', ip]);
-      expect(stdout, ip).toMatch(/Received 2 response/);
-      expect(await up.outside.ping(ip), ip).toMatchObject({ received: 3 });
+      await eventually(`${ip} answers`, async () => {
+        const { stdout } = await up.outside.provider.runAny(['arping', '-c', '2', '-w', '3', '-I', 'eth0', ip]);
+        const answers = Number(/Received (\d+) response/.exec(stdout)?.[1]);
+        expect(answers, ip).toBeLessThanOrEqual(2);
+        return answers === 2 && (await up.outside.ping(ip)).received === 3;
+      });
     }
   }
 
@@ -202,12 +208,11 @@ describe('two gateway hosts', { retry: 0 }, () => {
       ['its tunnels are cut, and nothing else', 'node3'],
     ] as const)('%s (%s)', async (fault, name) => {
       const capture = await up.site.lab.captureWire('public', 'arp');
-      await failing(name, fault, 'alive');
+      await failing(name, fault, 'alive').finally(() => FAULTS[fault].mend(hostOf(name)));
       const announced = (frame: string) =>
         frame.includes(`who-has ${GATEWAY.ip}`) && frame.includes(`tell ${GATEWAY.ip}`);
       await eventually('it is announced', () => capture.frames.filter(announced).length >= 3);
       await capture.stop();
-      await FAULTS[fault].mend(hostOf(name));
       await up.site.heddle.converged();
       await untilAllWatch();
       // Its return changes nothing: `ha_preempt` is false.
@@ -251,8 +256,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
     beforeAll(() => up.site.heddle.stop());
 
     test.each([['its tunnels are cut, and nothing else'], ['it is cut off']] as const)('%s', async (fault) => {
-      await failing('node3', fault, 'stopped');
-      await FAULTS[fault].mend(hostOf('node3'));
+      await failing('node3', fault, 'stopped').finally(() => FAULTS[fault].mend(hostOf('node3')));
       await untilAllWatch();
       await eventually('the better one serves again', () => servesAlone('node3'));
       await onlyOneAnswers();

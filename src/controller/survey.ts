@@ -33,6 +33,9 @@ export function survey(request: SurveyRequest): Compiler {
   for (const { host, network, ip, mac } of state.outsideNeighbours) {
     compiler.setOutsideNeighbour(host, network, ipFromText(ip), macFromText(mac));
   }
+  for (const { network, ip, mac, port } of state.neighbours) {
+    compiler.setNeighbour(network, ipFromText(ip), { macAddress: macFromText(mac), portId: port });
+  }
   for (const [name, mac] of allocateHostMacs(topology.hosts.values(), hostMacs, topology.settings.dvrBaseMac)) {
     compiler.setHostMac(name, mac);
   }

@@ -14,7 +14,10 @@ const HOSTS = ['node1', 'node2'] as const;
 
 test(`random edits, plugs, moves and faults for ${SOAK_MS / 1_000} s`, async () => {
   const seed = Date.now() % 1_000_000_000;
-  const { steps, quietPoints } = await runSoak({ durationMs: SOAK_MS, seed, say: () => undefined });
+  const { steps, quietPoints, heap } = await runSoak({ durationMs: SOAK_MS, seed, say: () => undefined });
+  process.stdout.write(
+    `soak, seed ${seed}: ${steps} steps, ${quietPoints} quiet points, heap ${heap.lastSize} bytes\n`,
+  );
   expect(steps, `seed ${seed}`).toBeGreaterThan(10);
   expect(quietPoints, `seed ${seed}`).toBeGreaterThan(5);
 }, 120_000);

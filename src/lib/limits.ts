@@ -31,7 +31,7 @@ export const LIMITS = {
   replySize: 512 * 1024 * 1024,
   /** Flows asked of a switch at once: its answer keeps the userspace datapath for some 5 µs a flow, and packets wait. */
   dumpSliceLength: 5_000,
-  /** And between two of them: of a dump of 100,000 flows under 1,000 packets a second, none was lost with 5 ms, 100 to 500 without. */
+  /** And the rest between two: dumps of 100,000 flows cost 100 to 500 of 1,000 packets a second without, mostly none with it. */
   dumpPauseMs: 5,
   /** Flow-mods in one ONF bundle. 100,000 in one stall the userspace datapath for 80 to 113 ms, 10,000 for at most 13 ms. */
   bundleLength: 4_000,

@@ -43,6 +43,8 @@ export class DriftWatch {
   #stop: (() => void) | undefined;
   #monitorId = 0;
   #isWatching = false;
+  /** Since the last comparison there was a time in which nothing was told. */
+  #hasMissed = false;
   /** Passes of repair in this interval, and when it ends. */
   #repairCount = 0;
   #intervalEndMs = 0;
@@ -98,10 +100,25 @@ export class DriftWatch {
     this.#repairCount = 0;
   }
 
-  /** What was told so far is known otherwise. */
+  /**
+   * Until `start`, hear nothing: the switch tells who watches of each plain flow-mod of its own too, which takes it as long as the
+   * flow-mod itself.
+   */
+  pause(): void {
+    this.stop();
+    this.#hasMissed = true;
+  }
+
+  /** How long the next comparison may wait. */
+  get auditIntervalMs(): number {
+    return this.#isWatching && !this.#hasMissed ? LIMITS.watchedAuditIntervalMs : LIMITS.auditIntervalMs;
+  }
+
+  /** What was told so far, or was not, is known otherwise: a comparison begins. */
   clear(): void {
     this.#changes.clear();
     this.#needsAudit = false;
+    this.#hasMissed = false;
   }
 
   /** Likewise, of the flows of these operations: they are told, and put right if they are to be. In turns. */

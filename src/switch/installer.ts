@@ -355,8 +355,7 @@ export class BridgeInstaller {
 
   #armAudit(): void {
     clearTimeout(this.#auditTimer);
-    const usualMs = this.#watch.isWatching ? LIMITS.watchedAuditIntervalMs : LIMITS.auditIntervalMs;
-    this.#auditTimer = setTimeout(() => this.audit(), this.#options.auditIntervalMs ?? usualMs);
+    this.#auditTimer = setTimeout(() => this.audit(), this.#options.auditIntervalMs ?? this.#watch.auditIntervalMs);
   }
 
   #passFailed(error: unknown, connection: SwitchConnection): void {

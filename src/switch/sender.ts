@@ -48,8 +48,12 @@ export class Sender {
     options: { readonly book: BridgeBook; readonly keepForeign: boolean },
   ): Promise<number> {
     this.#options.report.filling(options.book.size);
-    const noted = (operations: readonly Operation[]) => this.#noteFilled(operations);
+    const noted = (operations: readonly Operation[]) => this.#noteAll(operations);
+    // What others do meanwhile the next comparison finds, which comes soon.
+    this.#options.watch.pause();
     const { sentCount, refused } = await fillBridge(connection, dump, { ...options, noted });
+    this.#options.assertCurrent(connection);
+    await this.#options.watch.start(connection);
     this.#finish(connection, refused, []);
     return sentCount;
   }
@@ -58,11 +62,6 @@ export class Sender {
     this.#options.assertCurrent(connection);
     for (const { error } of refused) this.#options.report.refused(error.code);
     this.#options.refused.add([...unwritable, ...refused]);
-  }
-
-  *#noteFilled(operations: readonly Operation[]): Generator<void, void> {
-    yield* this.#options.watch.forget(operations);
-    yield* this.#noteAll(operations);
   }
 
   *#noteAll(operations: readonly Operation[]): Generator<void, void> {

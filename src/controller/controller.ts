@@ -148,9 +148,9 @@ export class Controller {
     return this.#memory.derived;
   }
 
-  /** Keep what the topology in force derived: what a guest has seen stays true. */
+  /** Keep what the topology in force derived: what a guest has seen stays true. Soon, where it is much. */
   hold(derived: HeldValues): void {
-    this.#memory.rememberDerived(derived);
+    void this.#shift.do(this.#memory.rememberDerivedSteps(derived));
   }
 
   /** Open the listeners and take in the first topology. Throws LISTEN_FAILED, BAD_ENDPOINT, TLS_MISSING. */

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ipFromText, ipToText, macFromText, macToText } from '../lib/addresses.ts';
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { ServedAddress } from './router/announcer.ts';
 import { type OutsidePlace, outsideKey } from './router/gateways.ts';
@@ -162,10 +163,16 @@ export class Memory {
    * What a topology that is in force derived. What earlier ones did stays, for who comes back, up to
    * `LIMITS.heldValues`: then the longest unused goes.
    */
-  rememberDerived({ macs, addresses }: HeldValues): void {
+  rememberDerived(values: HeldValues): void {
+    finish(this.rememberDerivedSteps(values));
+  }
+
+  /** Likewise in steps. */
+  *rememberDerivedSteps({ macs, addresses }: HeldValues): Generator<void, void> {
     const held = this.#derived;
-    if (holdsAll(held.macs, macs) && holdsAll(held.addresses, addresses)) return;
-    this.#derived = { macs: merge(held.macs, macs), addresses: merge(held.addresses, addresses) };
+    const derived = { macs: yield* merge(held.macs, macs), addresses: yield* merge(held.addresses, addresses) };
+    if (derived.macs === held.macs && derived.addresses === held.addresses) return;
+    this.#derived = derived;
     this.#changed();
   }
 
@@ -247,13 +254,29 @@ const byKey = (left: readonly [string, unknown], right: readonly [string, unknow
 
 type Held = Readonly<Record<string, string>>;
 
-const holdsAll = (held: Held, values: Held): boolean =>
-  Object.entries(values).every(([name, value]) => held[name] === value);
+/** The values in use come last: the front is the longest unused. `held` itself: it holds them all. */
+function* merge(held: Held, values: Held): Generator<void, Held> {
+  const names = Object.keys(values);
+  if (yield* holdsAll(held, values, names)) return held;
+  const unused: string[] = [];
+  for (const [index, name] of Object.keys(held).entries()) {
+    if (!Object.hasOwn(values, name)) unused.push(name);
+    if (index % STEP_LENGTH === 0) yield;
+  }
+  const room = Math.max(0, LIMITS.heldValues - names.length);
+  const merged: Record<string, string> = {};
+  for (const [index, name] of [...unused.slice(Math.max(0, unused.length - room)), ...names].entries()) {
+    const value = values[name] ?? held[name];
+    if (value !== undefined) merged[name] = value;
+    if (index % STEP_LENGTH === 0) yield;
+  }
+  return merged;
+}
 
-/** The values in use come last: the front is the longest unused. */
-function merge(held: Held, values: Held): Held {
-  const unused = Object.entries(held).filter(([name]) => !Object.hasOwn(values, name));
-  const entries = [...unused, ...Object.entries(values)];
-  const room = Math.max(LIMITS.heldValues, Object.keys(values).length);
-  return Object.fromEntries(entries.slice(-room));
+function* holdsAll(held: Held, values: Held, names: readonly string[]): Generator<void, boolean> {
+  for (const [index, name] of names.entries()) {
+    if (held[name] !== values[name]) return false;
+    if (index % STEP_LENGTH === 0) yield;
+  }
+  return true;
 }

@@ -102,14 +102,15 @@ describe('two gateway hosts', { retry: 0 }, () => {
    * packet may be lost.
    */
   async function onlyOneAnswers(): Promise<void> {
-    for (const ip of [GATEWAY.ip, LEGACY.ip, FLOATING.c]) {
-      await eventually(`${ip} answers`, async () => {
+    const checks = [GATEWAY.ip, LEGACY.ip, FLOATING.c].map((ip) =>
+      eventually(`${ip} answers`, async () => {
         const { stdout } = await up.outside.provider.runAny(['arping', '-c', '2', '-w', '3', '-I', 'eth0', ip]);
         const answers = Number(/Received (\d+) response/.exec(stdout)?.[1]);
         expect(answers, ip).toBeLessThanOrEqual(2);
         return answers === 2 && (await up.outside.ping(ip)).received === 3;
-      });
-    }
+      }),
+    );
+    await Promise.all(checks);
   }
 
   const bfdOf = (host: GatewayHost, peer: GatewayHost) =>

@@ -247,9 +247,13 @@ describe('two gateway hosts', { retry: 0 }, () => {
       const returning = await up.guest('d').startPing(WORLD.ip, 10);
       await up.change({ hostsByName: HOSTS });
       await untilAllWatch();
-      await eventually('the better one serves', () => servesAlone('node3'));
+      // Its tunnels were missed for a moment, or were not: with that it counts as one that has failed and returned, or does not.
+      await eventually('one of them serves', async () => (await servesAlone('node3')) || (await servesAlone('node4')));
       const { longestGapMs } = await returning.stop();
       process.stdout.write(`back in service: SNAT had a gap of ${Math.round(longestGapMs)} ms\n`);
+      await up.change({ settings: { ha_preempt: true } });
+      await eventually('the better one serves', () => servesAlone('node3'));
+      await up.change({ settings: {} });
     });
   });
 

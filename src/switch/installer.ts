@@ -317,7 +317,10 @@ export class BridgeInstaller {
     const isReportOnly = this.#options.drift() === 'report';
     this.#encoder.reset(presentNumbers(dump));
     const book = this.#options.book();
-    if (reason === 'connect' && isToFill(dump, book)) return this.#fillPass(connection, dump, isReportOnly);
+    if (isToFill(dump, book) && (reason === 'connect' || !isReportOnly)) {
+      if (reason === 'audit') this.#report.emptied(book.size);
+      return this.#fillPass(connection, dump, isReportOnly);
+    }
     // Book, pending changes and generation are of one moment: what comes after it is sent by the next pass.
     const { moment, ...comparison } = await comparer.compare(dump, () => ({
       generation: this.#generationWanted,

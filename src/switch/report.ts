@@ -129,6 +129,13 @@ export class BridgeReport {
     this.#options.logger.info(context, 'bridge compared with the book');
   }
 
+  /** Somebody has taken every flow away. */
+  emptied(flowCount: number): void {
+    const { host, bridge } = this.#options;
+    this.drift.missing += flowCount;
+    this.#warn(`drift ${host} ${bridge}`, { kind: 'add', flows: flowCount }, 'every flow of the bridge has gone');
+  }
+
   /** There was nothing to compare. */
   filling(flowCount: number): void {
     this.#options.logger.info({ missing: flowCount }, 'the bridge has no flows: it gets all of them');

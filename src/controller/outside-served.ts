@@ -57,13 +57,17 @@ export function floatingIpAt(
   return undefined;
 }
 
+/** Open vSwitch takes entries out of its table while it walks through it: where the table shrinks under it, it misses some. */
+const FLUSH_ROUNDS = 4;
+
 /** What ends the connections of a floating IP, of both directions in which they began. */
 export function flushesOf(ip: number, connections: FloatingConnections): readonly MessageBody[] {
   const { dnatZone, snatZone, fixedIp } = connections;
-  return [
+  const round: readonly MessageBody[] = [
     { type: 'ctFlush', ipProto: 0, zone: dnatZone, original: { destination: ip } },
     { type: 'ctFlush', ipProto: 0, zone: snatZone, original: { source: fixedIp }, reply: { destination: ip } },
   ];
+  return Array.from({ length: FLUSH_ROUNDS }, () => round).flat();
 }
 
 /** The gateways of the external networks of hosts, where somebody of ours can ask. */

@@ -4,7 +4,9 @@
  * floating IP's; who loses it is the gateway again, and nothing of the old ones lives on.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Capture } from '../../scripts/support/lab/capture.ts';
 import { eventually } from '../../scripts/support/lab/command.ts';
+import { Conversation, repeatWords } from '../support/conversation.ts';
 import {
   FLOATING,
   floatingIps,
@@ -21,14 +23,32 @@ const further = (...ids: (keyof typeof FLOATING)[]) => ({ routers: [ROUTER], flo
 const isAnnouncement = (ip: string, mac: string) => (frame: string) =>
   frame.includes(`${mac} > ff:ff:ff:ff:ff:ff`) && frame.includes(`who-has ${ip}`) && frame.includes(`tell ${ip}`);
 
+const PRIVATE = /\b(10\.0\.0|20\.0\.0)\.\d+\b/;
+/** Datagrams from 300 ports. */
+const SEND_FROM_MANY = `
+import socket, sys
+for _ in range(300):
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.sendto(b'x', (sys.argv[1], 9))
+    sender.close()
+`;
+/** Where guests and the world repeat what they hear. */
+const PORT = 7000;
+
 describe('floating IPs that come and go', () => {
   let up: NorthSouth;
+  let wire: Capture;
 
   beforeAll(async () => {
     up = await NorthSouth.up();
+    for (const namespace of [up.outside.world, up.namespaceOf('a'), up.namespaceOf('c')]) {
+      await repeatWords(namespace, PORT);
+    }
+    wire = await up.site.lab.captureWire(WIRE, 'net 10.0.0.0/24 or net 20.0.0.0/24 or icmp');
   }, 120_000);
 
-  afterAll(() => up?.site.down());
+  // Who talks to a guest that is unplugged is not answered, and heddle says so.
+  afterAll(() => up?.site.down({ provoked: /a packet to a router was dropped/ }));
 
   const connections = async (host: string) =>
     (await up.site.lab.host(host).appctl('dpctl/dump-conntrack')).split('\n').filter((line) => line.includes(WORLD.ip));
@@ -39,19 +59,36 @@ describe('floating IPs that come and go', () => {
       await up.guest('d').startPing(WORLD.ip, 10),
       await up.guest('d').startPing(FLOATING.c, 10),
     ];
+    const conversations = [
+      await talk('a', WORLD.ip),
+      await talk('d', WORLD.ip),
+      await talk('d', FLOATING.c),
+      await Conversation.start(up.outside.world, FLOATING.a, PORT),
+    ];
     await up.site.heddle.stop('SIGKILL');
     await up.site.restartHeddle();
     const { flowMods } = await flowModsOf(up);
     const results = await Promise.all(pings.map((ping) => ping.stop()));
     expect(flowMods).toBe(0);
     for (const { sent, received } of results) expect(sent - received).toBeLessThanOrEqual(1);
+    for (const conversation of conversations) await conversation.goesOn();
+    await Promise.all(conversations.map((conversation) => conversation.stop()));
   });
+
+  const talk = (from: string, target: string) => Conversation.start(up.namespaceOf(from), target, PORT);
 
   test('one that goes takes its connections along, and its guest is the gateway', async () => {
     const toA = await up.outside.ping(FLOATING.a);
     expect(toA).toMatchObject({ received: 3 });
-    await seenAs(up.namespaceOf('a'), WORLD.ip);
-    expect((await connections('node1')).filter((line) => line.includes('10.0.0.11'))).not.toEqual([]);
+    await up.namespaceOf('a').run(['/usr/bin/python3', '-c', SEND_FROM_MANY, WORLD.ip]);
+    const [outwards, inwards, inside] = [
+      await talk('a', WORLD.ip),
+      await Conversation.start(up.outside.world, FLOATING.a, PORT),
+      await talk('a', '20.0.0.13'),
+    ];
+    const others = [await talk('b', WORLD.ip), await talk('d', WORLD.ip)];
+    const ofA = (await connections('node1')).filter((line) => line.includes('10.0.0.11'));
+    expect(ofA.length).toBeGreaterThan(300);
     await up.change({ further: further('b', 'c') });
     await eventually('its connections are gone', async () => {
       const left = (await connections('node1')).filter((line) => line.includes('10.0.0.11'));
@@ -60,17 +97,27 @@ describe('floating IPs that come and go', () => {
     expect(await up.outside.ping(FLOATING.a, { count: 2, waitMs: 300 })).toMatchObject({ received: 0 });
     expect(await seenAs(up.namespaceOf('a'), WORLD.ip)).toBe(GATEWAY.ip);
     expect(await seenAs(up.namespaceOf('b'), WORLD.ip)).toBe(FLOATING.b);
+    // It comes from the gateway now, from where the world knows no such connection.
+    expect(await outwards.ends()).toBe('ConnectionResetError');
+    expect(await inwards.ends()).toBe('TimeoutError');
+    for (const conversation of [inside, ...others]) await conversation.goesOn();
+    await Promise.all([inside, ...others].map((conversation) => conversation.stop()));
   });
 
   test('one that comes is announced three times, and its guest is it from then on', async () => {
     const capture = await up.site.lab.captureWire(WIRE, 'arp');
     const other = await up.guest('b').startPing(WORLD.ip, 20);
+    const [outwards, inside] = [await talk('a', WORLD.ip), await talk('a', '20.0.0.13')];
+    const others = [await talk('b', WORLD.ip), await talk('d', WORLD.ip)];
     await up.change({ further: further('a', 'b', 'c') });
     expect(await seenAs(up.namespaceOf('a'), WORLD.ip)).toBe(FLOATING.a);
     const wanted = isAnnouncement(FLOATING.a, HOST_MAC.node1);
     await eventually('three announcements', () => capture.frames.filter(wanted).length >= 3);
     const { sent, received } = await other.stop();
     expect(sent - received).toBeLessThanOrEqual(1);
+    expect(await outwards.ends()).toBe('ConnectionResetError');
+    for (const conversation of [inside, ...others]) await conversation.goesOn();
+    await Promise.all([inside, ...others].map((conversation) => conversation.stop()));
     const frames = await capture.stop();
     expect(frames.filter(wanted)).toHaveLength(3);
     expect(frames.filter(isAnnouncement(FLOATING.b, HOST_MAC.node1))).toEqual([]);
@@ -93,6 +140,12 @@ describe('floating IPs that come and go', () => {
     expect(asked.stdout.toLowerCase()).toContain(`[${HOST_MAC.node1}]`);
     expect(asked.stdout).toMatch(/Received 1 response/);
     await capture.stop();
+  });
+
+  test('through all of this, no address from inside was ever on the wire outside', async () => {
+    const frames = await wire.stop();
+    expect(frames.some((frame) => frame.includes(`${FLOATING.a} > ${WORLD.ip}: ICMP`))).toBe(true);
+    expect(frames.filter((frame) => PRIVATE.test(frame))).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import {
   type AnnouncerState,
   announcerStep,
   announcerWakeMs,
+  FLUSH_AGAIN_MS,
   rememberedAnnouncer,
   type ServedAddress,
 } from '../../../src/controller/router/announcer.ts';
@@ -57,5 +58,16 @@ test('what goes is announced no more, and ends its connections; a gateway has no
   const [state] = serve(rememberedAnnouncer([]), FLOATING, GATEWAY);
   const [after, effects] = serve(state);
   expect(effects).toEqual([{ type: 'flush', served: FLOATING }]);
-  expect(announcerWakeMs(after)).toBeUndefined();
+  const again = announcerStep(after, { type: 'tick' }, announcerWakeMs(after) ?? 0);
+  expect(again[1]).toEqual([{ type: 'flush', served: FLOATING }]);
+  expect(announcerWakeMs(again[0])).toBeUndefined();
+});
+
+test('what went and is back at once keeps the connections that it has since', () => {
+  const [gone] = serve(rememberedAnnouncer([FLOATING]));
+  const [back] = serve(gone, FLOATING);
+  for (const dueMs of [FLUSH_AGAIN_MS, 10 * FLUSH_AGAIN_MS]) {
+    const [, effects] = announcerStep(back, { type: 'tick' }, dueMs);
+    expect(effects.filter(({ type }) => type === 'flush')).toEqual([]);
+  }
 });

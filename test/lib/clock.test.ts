@@ -16,7 +16,10 @@ const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'src
   .filter((path) => path !== '');
 
 /** Path to what the time of day is for there. */
-const SHOWN = new Map([['src/cli/run.ts', 'status says when the file was read']]);
+const SHOWN = new Map([
+  ['src/cli/log-lines.ts', 'a line of the log says when'],
+  ['src/cli/run.ts', 'status says when the file was read'],
+]);
 
 const TIME_OF_DAY = /\bDate\.now\b|\bnew Date\b|\bperformance\.timeOrigin\b|\bDate\(/;
 

@@ -86,7 +86,7 @@ describe('heddle plan', () => {
     writeFileSync(join(directory, 'two.yaml'), twoGateways);
     writeFileSync(join(directory, 'none.yaml'), '{ hosts: [{ name: node1, local_ip: 192.0.2.11 }] }');
     const { out } = await planned('dvr.yaml', 'two.yaml', 'node1', 'br-tun');
-    expect(out).toMatch(/^# node1 br-tun: 0 add, 2 modify, 0 delete; groups: 2 add, 0 modify, 0 delete\n/);
+    expect(out).toMatch(/^# node1 br-tun: 1 add, 2 modify, 0 delete; groups: 2 add, 0 modify, 0 delete\n/);
     const site = new OfflineSite();
     site.take(read(dvr).topology);
     site.take(read(twoGateways).topology);

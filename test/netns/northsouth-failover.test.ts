@@ -24,6 +24,9 @@ type GatewayHost = (typeof GATEWAYS)[number];
 const other = (name: GatewayHost): GatewayHost => (name === 'node3' ? 'node4' : 'node3');
 const WIRES = ['underlay', 'public', 'management'] as const;
 
+/** Of pings each 10 or 20 ms: a busy machine loses one now and then. Who depends on a gateway that fails loses 12 at the least. */
+const LOST_BY_CHANCE = 5;
+
 /** The router of seed 002: all of it on one node at a time. */
 const LEGACY = { ip: '203.0.113.22', guest: '30.0.0.11' } as const;
 
@@ -191,7 +194,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
     expect(await seenAs(up.namespaceOf('e'), FLOATING.a)).toBe(GATEWAY.ip);
     expect(await seenAs(up.outside.world, FLOATING.c)).toBe(WORLD.ip);
     const results = await Promise.all(others.map((ping) => ping.stop()));
-    for (const { sent, received } of results) expect(sent - received).toBeLessThanOrEqual(2);
+    for (const { sent, received } of results) expect(sent - received).toBeLessThanOrEqual(LOST_BY_CHANCE);
     const [distributed, legacy] = (await Promise.all(translated.map((ping) => ping.stop()))).map(({ longestGapMs }) =>
       Math.round(longestGapMs),
     );
@@ -205,7 +208,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
   describe('with the controller', () => {
     test.each([
       ['its switch is killed', 'node3'],
-      ['it is cut off', 'node4'],
+      ['it is gone', 'node4'],
       ['its tunnels are cut, and nothing else', 'node3'],
     ] as const)('%s (%s)', async (fault, name) => {
       const capture = await up.site.lab.captureWire('public', 'arp');
@@ -242,7 +245,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
       const [floating, inside, translated] = await Promise.all(running.map((ping) => ping.stop()));
       process.stdout.write(`drained: SNAT had a gap of ${Math.round(translated?.longestGapMs ?? 0)} ms\n`);
       for (const result of [floating, inside])
-        expect((result?.sent ?? 0) - (result?.received ?? 0)).toBeLessThanOrEqual(2);
+        expect((result?.sent ?? 0) - (result?.received ?? 0)).toBeLessThanOrEqual(LOST_BY_CHANCE);
       expect(translated?.longestGapMs).toBeLessThan(1_000);
       const returning = await up.guest('d').startPing(WORLD.ip, 10);
       await up.change({ hostsByName: HOSTS });
@@ -258,6 +261,8 @@ describe('two gateway hosts', { retry: 0 }, () => {
   });
 
   describe('without the controller', () => {
+    let gone: GatewayHost;
+
     beforeAll(() => up.site.heddle.stop());
 
     test.each([['its tunnels are cut, and nothing else'], ['it is cut off']] as const)('%s', async (fault) => {
@@ -274,12 +279,17 @@ describe('two gateway hosts', { retry: 0 }, () => {
       await eventually('it hears the others', async () => (await bfdOf('node3', 'node4')).includes('true'));
       expect(await bfdOf('node4', 'node3')).toContain('false');
       const { sent, received } = await running.stop();
-      expect(sent - received).toBeLessThanOrEqual(2);
+      expect(sent - received).toBeLessThanOrEqual(LOST_BY_CHANCE);
       await onlyOneAnswers();
     });
 
     test('it is gone for good, and the controller starts without it', async () => {
-      await FAULTS['it is gone'].inject(hostOf('node3'));
+      up.site.startHeddle();
+      await up.site.heddle.converged();
+      await untilAllWatch();
+      await up.site.heddle.stop();
+      gone = (await servesAlone('node3')) ? 'node3' : 'node4';
+      await failing(gone, 'it is gone', 'stopped');
       const running = [
         await up.guest('d').startPing(WORLD.ip, 20),
         await up.guest('a').startPing(WORLD.ip, 20),
@@ -288,12 +298,12 @@ describe('two gateway hosts', { retry: 0 }, () => {
       up.site.startHeddle();
       await eventually('it has looked at all the others', async () => {
         const { hosts } = await up.site.heddle.status();
-        const rest = hosts.filter(({ name }) => name !== 'node3');
+        const rest = hosts.filter(({ name }) => name !== gone);
         return rest.every(({ bridges }) => bridges.length >= 2 && bridges.every(({ passCount }) => passCount > 0));
       });
       await delay(1_000);
       for (const { sent, received } of await Promise.all(running.map((ping) => ping.stop())))
-        expect(sent - received).toBeLessThanOrEqual(2);
+        expect(sent - received).toBeLessThanOrEqual(LOST_BY_CHANCE);
       await onlyOneAnswers();
       const { hosts } = await up.site.heddle.status();
       const flowMods = hosts.flatMap(({ bridges }) => bridges.map(({ flowMods }) => flowMods));
@@ -301,7 +311,7 @@ describe('two gateway hosts', { retry: 0 }, () => {
     });
 
     test('the host comes back, and is a gateway host again', async () => {
-      await FAULTS['it is gone'].mend(hostOf('node3'));
+      await FAULTS['it is gone'].mend(hostOf(gone));
       await up.site.heddle.converged();
       await untilAllWatch();
       await onlyOneAnswers();
@@ -316,6 +326,6 @@ describe('two gateway hosts', { retry: 0 }, () => {
     expect(await seenAs(up.outside.world, FLOATING.a)).toBe(WORLD.ip);
     expect(await seenAs(up.namespaceOf('d'), '20.0.0.15')).toBe('10.0.0.14');
     for (const { sent, received } of await Promise.all(running.map((ping) => ping.stop())))
-      expect(sent - received).toBeLessThanOrEqual(2);
+      expect(sent - received).toBeLessThanOrEqual(LOST_BY_CHANCE);
   });
 });

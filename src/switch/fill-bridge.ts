@@ -3,8 +3,7 @@
  * no need to hold the whole book as messages: some are written while the switch applies those before. Serves sender.ts.
  *
  * They go as plain flow-mods: what a bundle gives, all or nothing, is worth nothing where a packet meets no flow before the last
- * ones come (docs/decisions/0001-bundle-order.md), and committing one keeps the userspace datapath from its packets, as plain
- * ones do not.
+ * ones come (docs/decisions/0001-bundle-order.md).
  */
 import type { BridgeBook } from '../compiler/book.ts';
 import type { FlowList } from '../compiler/flow-list.ts';

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Guest } from '../../scripts/support/lab/guest.ts';
 import type { Namespace } from '../../scripts/support/lab/namespace.ts';
+import { GATEWAY_ON_NODE3, HOST_MAC } from '../support/north-south-site.ts';
 import {
   hops,
   OutsideWorld,
@@ -22,7 +23,6 @@ import { macOf, Site, type SiteOptions } from '../support/site.ts';
 const GATEWAY = { ip: '203.0.113.21', ip6: 'fd00:e::21', mac: macOf(0x121) } as const;
 const FLOATING = { a: '203.0.113.31', c: '198.18.1.33' } as const;
 const OTHER = { ip: '198.18.1.1', gatewayIp: '198.18.1.21', gatewayMac: macOf(0x122) } as const;
-const HOST_MAC = { node1: 'fa:16:3f:00:00:01', node2: 'fa:16:3f:00:00:02', node3: 'fa:16:3f:00:00:03' } as const;
 const NEW_MAC = '0e:00:00:00:ee:99';
 /** Behind q, which is on the external network. */
 const BEHIND = { ip: '192.88.7.1', ip6: 'fd00:77::1' } as const;
@@ -39,11 +39,7 @@ const port = (id: string, network: string, host: string, number: number, fixedIp
 const OPTIONS: SiteOptions = {
   bystanders: ['edge'],
   segments: [{ name: 'wan', bridge: 'br-eth2' }],
-  hostsByName: {
-    node1: { dvr_mac: HOST_MAC.node1 },
-    node2: { dvr_mac: HOST_MAC.node2 },
-    node3: { dvr_mac: HOST_MAC.node3, agent_mode: 'dvr_snat' },
-  },
+  hostsByName: GATEWAY_ON_NODE3,
   networks: [
     {
       id: 'blue',

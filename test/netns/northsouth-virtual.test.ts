@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '../../scripts/support/lab/command.ts';
-import { HOST_MAC } from '../support/north-south-site.ts';
+import { GATEWAY_ON_NODE3, HOST_MAC } from '../support/north-south-site.ts';
 import { OutsideWorld, PUBLIC, seenAs, tellPeers, WIRE, WORLD } from '../support/outside-world.ts';
 import { untilAnswered } from '../support/reach.ts';
 import { macOf, Site, type SiteOptions } from '../support/site.ts';
@@ -20,11 +20,7 @@ const pair = (ip: string) => [{ ip_address: ip }];
 
 const OPTIONS: SiteOptions = {
   segments: [{ name: WIRE, bridge: 'br-ex' }],
-  hostsByName: {
-    node1: { dvr_mac: HOST_MAC.node1 },
-    node2: { dvr_mac: HOST_MAC.node2 },
-    node3: { dvr_mac: HOST_MAC.node3, agent_mode: 'dvr_snat' },
-  },
+  hostsByName: GATEWAY_ON_NODE3,
   networks: [
     {
       id: 'blue',

@@ -229,7 +229,7 @@ test('who undoes every repair does not keep us busy without end', { timeout: 90_
 describe('where the switch does not tell', () => {
   beforeEach(() => {
     // At the end of the test an audit is under way, as ever.
-    bridge.sandbox.allowLog(/(rconn|vconn|stream_unix)\|WARN\|.*(Broken pipe|Connection reset)/);
+    bridge.sandbox.allowCutConnections();
   });
 
   test('of meters, an audit finds them', async () => {

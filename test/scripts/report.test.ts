@@ -1,6 +1,6 @@
 /** How `scripts/test` judges what vitest reports: stricter than vitest, because a test that did not run proves nothing. */
 import { describe, expect, test } from 'vitest';
-import { judge } from '../../scripts/support/test/report.ts';
+import { failedFiles, judge, withSecondRun } from '../../scripts/support/test/report.ts';
 
 interface Assertion {
   readonly fullName: string;
@@ -60,5 +60,36 @@ describe('judge', () => {
     expect(judge(undefined, options).failures).toHaveLength(1);
     expect(judge(JSON.stringify({ testResults: [] }), options).failures).toHaveLength(1);
     expect(judge(report([]), options).failures).toEqual([{ name: 'test/a.test.ts', detail: 'has no test' }]);
+  });
+});
+
+describe('a second run of what failed', () => {
+  const file = (name: string, status: string, assertions: readonly Assertion[]) => {
+    const assertionResults = assertions.map((one) => ({ failureMessages: [], ...one }));
+    return { name: `/r/test/${name}`, status, message: status === 'failed' ? 'a log line' : '', assertionResults };
+  };
+  const first = JSON.stringify({
+    testResults: [
+      file('a.test.ts', 'passed', [good]),
+      file('b.test.ts', 'failed', [good]),
+      file('c.test.ts', 'failed', [{ fullName: 'fails', status: 'failed' }]),
+    ],
+  });
+
+  test('is of the files in which, or around which, something failed', () => {
+    expect(failedFiles(first)).toEqual(['/r/test/b.test.ts', '/r/test/c.test.ts']);
+    expect(failedFiles(undefined)).toEqual([]);
+  });
+
+  test('counts in the place of the first', () => {
+    const second = JSON.stringify({
+      testResults: [
+        file('b.test.ts', 'passed', [good]),
+        file('c.test.ts', 'failed', [{ fullName: 'fails', status: 'failed' }]),
+      ],
+    });
+    const outcome = judge(withSecondRun(first, second), { ...options, exitStatus: 1 });
+    expect(outcome.passed).toBe(2);
+    expect(outcome.failures.map(({ name }) => name)).toEqual(['test/c.test.ts > fails']);
   });
 });

@@ -12,6 +12,12 @@ import { macOf, Site, type SiteOptions } from './site.ts';
 export const GATEWAY = { ip: '203.0.113.21', mac: macOf(0x121), ip6: 'fd00:e::21' } as const;
 export const FLOATING = { a: '203.0.113.31', b: '203.0.113.32', c: '203.0.113.33' } as const;
 export const HOST_MAC = { node1: 'fa:16:3f:00:00:01', node2: 'fa:16:3f:00:00:02', node3: 'fa:16:3f:00:00:03' } as const;
+/** Guests' hosts, and one that is a gateway for routers too. */
+export const GATEWAY_ON_NODE3 = {
+  node1: { dvr_mac: HOST_MAC.node1 },
+  node2: { dvr_mac: HOST_MAC.node2 },
+  node3: { dvr_mac: HOST_MAC.node3, agent_mode: 'dvr_snat' },
+} as const;
 
 const GATEWAY_OF: Readonly<Record<string, readonly string[]>> = {
   blue: ['10.0.0.1', 'fd00:b::1'],
@@ -53,11 +59,7 @@ export const ROUTER = {
 
 export const NORTH_SOUTH: SiteOptions = {
   segments: [{ name: WIRE, bridge: 'br-ex' }],
-  hostsByName: {
-    node1: { dvr_mac: HOST_MAC.node1 },
-    node2: { dvr_mac: HOST_MAC.node2 },
-    node3: { dvr_mac: HOST_MAC.node3, agent_mode: 'dvr_snat' },
-  },
+  hostsByName: GATEWAY_ON_NODE3,
   networks: [
     {
       id: 'blue',

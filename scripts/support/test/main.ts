@@ -11,7 +11,7 @@ import { dirname, join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 import { clearLeftovers, RUN_VARIABLE, type Run, rootLinks } from './leftovers.ts';
-import { type Failure, judge, type Outcome } from './report.ts';
+import { type Failure, failedFiles, judge, type Outcome, withSecondRun } from './report.ts';
 import { ALLOWED_SKIPS } from './skips.ts';
 
 const ROOT = dirname(dirname(dirname(import.meta.dirname)));
@@ -20,6 +20,8 @@ const PART_TIMEOUT_MS = 10 * 60_000;
 /** What a tool has, after it was told to end, to write down how far it came. */
 const FAREWELL_MS = 15_000;
 const DETAIL_LINES = 40;
+/** Where more fail, it is not by chance. */
+const FILES_RUN_AGAIN_MAX = 3;
 
 const PARTS = ['lint', 'types', 'unit', 'ovs', 'netns'] as const;
 type Part = (typeof PARTS)[number];
@@ -79,19 +81,47 @@ async function runCheck(run: Run, name: string, command: readonly string[]): Pro
   return { passed: 0, failures: [{ name, detail }], skipped: [] };
 }
 
-async function runVitest(run: Run, args: readonly string[]): Promise<Outcome> {
+interface Report {
+  readonly exitStatus: number;
+  /** Absent when vitest wrote none. */
+  readonly text: string | undefined;
+}
+
+async function runVitest(run: Run, args: readonly string[]): Promise<Report> {
   const file = join(run.temporaryDirectory, 'report.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const exitStatus = await runTool(run, ['vitest', 'run', '--configLoader=native', ...reporters, ...args]);
   const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined;
   rmSync(file, { force: true });
+  return { exitStatus, text };
+}
+
+function judged({ exitStatus, text }: Report): Outcome {
   return judge(text, { root: ROOT, exitStatus, allowedSkips: ALLOWED_SKIPS });
 }
 
-function runPart(run: Run, part: Part): Promise<Outcome> {
+/**
+ * A part that lives beside real daemons, where vitest asks a failed test once more, but not what fails around the tests: a
+ * file that failed is run once more as a whole, and its name is said even where it passes then.
+ */
+async function runBesideDaemons(run: Run, part: Part): Promise<Outcome> {
+  const first = await runVitest(run, ['--project', part]);
+  const files = failedFiles(first.text);
+  if (first.text === undefined || files.length === 0 || files.length > FILES_RUN_AGAIN_MAX || interrupted)
+    return judged(first);
+  const paths = files.map((file) => relative(ROOT, file));
+  say(styleText('bold', `\n== ${part}, once more: ${paths.join(', ')}`));
+  const second = await runVitest(run, ['--project', part, ...paths]);
+  if (second.text === undefined) return judged(first);
+  for (const failure of judged(first).failures) sayFailure(failure);
+  return judged({ exitStatus: second.exitStatus, text: withSecondRun(first.text, second.text) });
+}
+
+async function runPart(run: Run, part: Part): Promise<Outcome> {
   if (part === 'lint') return runCheck(run, 'lint', ['biome', 'check', '--error-on-warnings', '.']);
   if (part === 'types') return runCheck(run, 'types', ['tsc', '--noEmit']);
-  return runVitest(run, ['--project', part]);
+  if (part === 'unit') return judged(await runVitest(run, ['--project', part]));
+  return runBesideDaemons(run, part);
 }
 
 /** Run one part with a temporary directory and names of its own, then look at what it left behind. */
@@ -148,7 +178,8 @@ async function main(words: readonly string[]): Promise<number> {
     const ended = await Promise.all(asked.map((part) => runTidily(part, (run) => runPart(run, part))));
     for (const each of ended) note(each);
   }
-  if (files.length > 0 && !interrupted) note(await runTidily(files.join(' '), (run) => runVitest(run, files)));
+  if (files.length > 0 && !interrupted)
+    note(await runTidily(files.join(' '), async (run) => judged(await runVitest(run, files))));
   const failures = outcomes.flatMap((outcome) => outcome.failures);
   if (interrupted) failures.push({ name: 'the run', detail: `interrupted by ${interrupted}` });
   if (leftovers.length > 0) failures.push({ name: 'nothing is left behind', detail: leftovers.join('\n') });

@@ -39,6 +39,23 @@ export interface JudgeOptions {
   readonly allowedSkips: readonly AllowedSkip[];
 }
 
+/** The files in which something failed: paths as the report has them. */
+export function failedFiles(text: string | undefined): string[] {
+  if (text === undefined) return [];
+  return (JSON.parse(text) as VitestReport).testResults.filter(isFailed).map(({ name }) => name);
+}
+
+/** A report in which the files of a second run stand for those of the first. */
+export function withSecondRun(first: string, second: string): string {
+  const again = (JSON.parse(second) as VitestReport).testResults;
+  const names = new Set(again.map(({ name }) => name));
+  const kept = (JSON.parse(first) as VitestReport).testResults.filter(({ name }) => !names.has(name));
+  return JSON.stringify({ testResults: [...kept, ...again] } satisfies VitestReport);
+}
+
+const isFailed = ({ status, assertionResults }: VitestReport['testResults'][number]): boolean =>
+  status === 'failed' || assertionResults.some((test) => test.status === 'failed');
+
 /** Judge a report; `undefined` where vitest wrote none. */
 export function judge(text: string | undefined, options: JudgeOptions): Outcome {
   const report = text === undefined ? undefined : (JSON.parse(text) as VitestReport);

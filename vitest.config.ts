@@ -1,6 +1,7 @@
 /**
  * The test layers (docs/TESTING.md): `unit` needs nothing, `ovs` starts real ovsdb-server and ovs-vswitchd processes,
- * `netns` builds hosts and guests out of network namespaces and needs root.
+ * `netns` builds hosts and guests out of network namespaces and needs root,
+ * `soak` changes a site of real daemons at random for two minutes.
  */
 import { defineConfig } from 'vitest/config';
 
@@ -23,12 +24,14 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/ovs/**', 'test/netns/**', 'test/parity/**/*.ovs.test.ts'],
+          exclude: ['test/ovs/**', 'test/netns/**', 'test/soak/**', 'test/parity/**/*.ovs.test.ts'],
           testTimeout: 60_000,
         },
       },
       { test: { name: 'ovs', include: ['test/ovs/**/*.test.ts', 'test/parity/**/*.ovs.test.ts'], ...daemons } },
       { test: { name: 'netns', include: ['test/netns/**/*.test.ts'], ...daemons } },
+      // A second run has another seed: what the first one found must not be forgotten over it.
+      { test: { name: 'soak', include: ['test/soak/**/*.test.ts'], ...daemons, retry: 0 } },
     ],
   },
 });

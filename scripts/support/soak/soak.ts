@@ -1,6 +1,6 @@
 /**
  * The soak run: steps in bursts, and after each burst a quiet point, at which every bridge's own dump of flows, groups and meters
- * is the book, line for line, and memory is taken. Serves main.ts and test/ovs/soak.test.ts.
+ * is the book, line for line, and memory is taken. Serves main.ts and test/soak/soak.test.ts.
  */
 
 import { bridgesOf } from '../../../src/controller/wanted.ts';

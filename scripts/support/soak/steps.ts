@@ -1,8 +1,10 @@
 /**
  * What may happen to a site in a soak run: one step each, drawn at random, that leaves the site sound. Serves soak.ts and
- * test/ovs/soak.test.ts.
+ * test/soak/soak.test.ts.
  */
+import { existsSync } from 'node:fs';
 import { ControlledSite, type Json } from '../../../test/support/controlled-site.ts';
+import { waitFor } from '../../../test/support/ovs-sandbox.ts';
 import type { Random } from '../fuzz/random.ts';
 import {
   type Choices,
@@ -112,6 +114,8 @@ export class SoakedSite {
         return `ovsdb-server of ${host} is restarted`;
       case 2:
         await sandbox.restartVswitchd();
+        // The next step may be somebody's ovs-ofctl, which does not wait for a bridge to be there.
+        await waitFor(`bridges of ${host}`, () => BRIDGES.every((name) => existsSync(sandbox.mgmtPath(name))));
         return `ovs-vswitchd of ${host} is restarted`;
       case 3:
       case 4:

@@ -23,11 +23,16 @@ const DETAIL_LINES = 40;
 /** Where more fail, it is not by chance. */
 const FILES_RUN_AGAIN_MAX = 3;
 
-const PARTS = ['lint', 'types', 'unit', 'ovs', 'netns'] as const;
+const PARTS = ['lint', 'types', 'unit', 'ovs', 'netns', 'soak'] as const;
 type Part = (typeof PARTS)[number];
 
-/** What runs at one time. */
-const STAGES: readonly (readonly Part[])[] = [['lint'], ['types'], ['unit'], ['ovs', 'netns']];
+/** One stage after the other; in a stage, lanes beside each other; in a lane, one part after the other. */
+const STAGES: readonly (readonly (readonly Part[])[])[] = [
+  [['lint']],
+  [['types']],
+  [['unit']],
+  [['ovs'], ['netns', 'soak']],
+];
 
 const isPart = (text: string): text is Part => (PARTS as readonly string[]).includes(text);
 
@@ -174,9 +179,13 @@ async function main(words: readonly string[]): Promise<number> {
   };
   for (const stage of STAGES) {
     if (interrupted) break;
-    const asked = stage.filter((part) => parts.includes(part));
-    const ended = await Promise.all(asked.map((part) => runTidily(part, (run) => runPart(run, part))));
-    for (const each of ended) note(each);
+    await Promise.all(
+      stage.map(async (lane) => {
+        for (const part of lane) {
+          if (parts.includes(part) && !interrupted) note(await runTidily(part, (run) => runPart(run, part)));
+        }
+      }),
+    );
   }
   if (files.length > 0 && !interrupted)
     note(await runTidily(files.join(' '), async (run) => judged(await runVitest(run, files))));

@@ -7,12 +7,11 @@
 import { BridgeLedger } from '../compiler/book.ts';
 import { type BridgeChange, Compiler } from '../compiler/compiler.ts';
 import { LocalVlanError } from '../compiler/names.ts';
-import { parseEndpoint, type TlsMaterial } from '../lib/endpoint.ts';
+import type { TlsMaterial } from '../lib/endpoint.ts';
 import { LIMITS } from '../lib/limits.ts';
 import { LimitedLog, type Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
-import { OpenFlowListener } from '../openflow/listener.ts';
-import { OvsdbListener, type OvsdbPeer } from '../ovsdb/index.ts';
+import type { OvsdbPeer } from '../ovsdb/index.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
@@ -22,6 +21,7 @@ import { assertDialable, HostAgent } from './host-agent.ts';
 import { readHostFacts } from './host-facts.ts';
 import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
+import { Listeners } from './listeners.ts';
 import { Memory } from './memory.ts';
 import type { PassFigures, PassObserver } from './pass-figures.ts';
 import { PortLocator } from './port-locator.ts';
@@ -31,7 +31,6 @@ import { bridgesAlone, bridgesOf, physicalBridges, wantedHost } from './wanted.t
 
 /** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
 const DEFAULT_OVSDB = 'unix:/run/openvswitch/db.sock';
-const OPENFLOW_PORT = 6653;
 
 export interface ControllerOptions {
   /** `tcp:ADDR:PORT` or `ssl:ADDR:PORT`, where bridges connect. */
@@ -61,8 +60,7 @@ export class Controller {
   readonly #locator: PortLocator;
   readonly #shift = new Shift();
   readonly #conflicts = new Map<string, number>();
-  readonly #openFlowListeners: OpenFlowListener[] = [];
-  readonly #ovsdbListeners: OvsdbListener[] = [];
+  readonly #listeners = new Listeners();
   #topology: Topology | undefined;
   #epoch = 0;
   #generation = 0;
@@ -125,12 +123,17 @@ export class Controller {
 
   /** Connections that said nothing, and gave way to others. */
   get evictedHandshakeCount(): number {
-    return this.#openFlowListeners.reduce((sum, { evictedCount }) => sum + evictedCount, 0);
+    return this.#listeners.evictedHandshakeCount;
   }
 
   /** Log lines that the rate limit held back. */
   get suppressedLineCount(): number {
     return this.#limitedLog.suppressedCount;
+  }
+
+  /** Why the state file could not be written the last time, and what to do; undefined: it was. */
+  get stateFailure(): string | undefined {
+    return this.#memory.failure;
   }
 
   /** Packets that switches sent, by reason, and those that were not answered, by why. */
@@ -155,22 +158,12 @@ export class Controller {
 
   /** Open the listeners and take in the first topology. Throws LISTEN_FAILED, BAD_ENDPOINT, TLS_MISSING. */
   async start(topology: Topology): Promise<void> {
-    const { listen, ovsdbListen, tls } = this.#options;
-    assertDialable(topology.hosts.values(), tls);
-    for (const text of listen) {
-      const onConnection = (connection: SwitchConnection): void => this.#connected(connection);
-      const endpoint = parseEndpoint(text, { defaultPort: OPENFLOW_PORT });
-      const context = { ...this.#channels(), onConnection };
-      this.#openFlowListeners.push(await OpenFlowListener.listen({ endpoint, context, ...(tls && { tls }) }));
-      this.#logger.info({ listen: text }, 'waiting for bridges');
-    }
-    for (const target of ovsdbListen) {
-      const onPeer = (peer: OvsdbPeer): boolean => this.#ovsdbCalled(peer);
-      this.#ovsdbListeners.push(
-        await OvsdbListener.listen({ target, logger: this.#logger, onPeer, ...(tls && { tls }) }),
-      );
-      this.#logger.info({ listen: target }, 'waiting for ovsdb-servers');
-    }
+    assertDialable(topology.hosts.values(), this.#options.tls);
+    await this.#listeners.open({
+      ...this.#options,
+      context: { ...this.#channels(), onConnection: (connection) => this.#connected(connection) },
+      onPeer: (peer) => this.#ovsdbCalled(peer),
+    });
     this.#graceTimer = setTimeout(() => {
       this.#graceIsOver = true;
       this.#schedule();
@@ -215,7 +208,7 @@ export class Controller {
     this.#routers.close();
     this.#connections.close();
     for (const agent of this.agents.values()) agent.close();
-    await Promise.all([...this.#openFlowListeners, ...this.#ovsdbListeners].map((listener) => listener.close()));
+    await this.#listeners.close();
     this.#memory.close();
   }
 
@@ -247,10 +240,9 @@ export class Controller {
       drift: () => this.#topology?.settings.drift ?? 'report',
       logger: this.#logger,
       limitedLog: this.#limitedLog,
-      // A patch is opened when the flows of its bridges are in place.
       onPass: (status) => {
         this.observer?.bridgePass(status);
-        this.#markStale(host);
+        if (this.agents.get(host)?.waitsForFlows === true) this.#markStale(host);
       },
     });
   }

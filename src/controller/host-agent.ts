@@ -16,11 +16,11 @@ import type { BridgeInstaller } from '../switch/installer.ts';
 import type { Host } from '../topology/model.ts';
 import { assignLocalVlans, type LocalVlanRequest } from './host-facts.ts';
 import type { HostWrite } from './host-plan.ts';
-import { dialledDirectory, isWhole } from './restore-wait.ts';
+import { dialledDirectory, isWhole, waitsForFlows } from './restore-wait.ts';
 import { MONITORED, type SwitchView, viewSwitch } from './switch-view.ts';
 import { describeWrite, toTransaction } from './transact.ts';
 import { VlanLeases } from './vlan-leases.ts';
-import { bridgesOf, isUnadopted } from './wanted.ts';
+import { bridgesOf, isUnadopted, physicalBridges } from './wanted.ts';
 
 export interface HostAgentOptions {
   readonly host: Host;
@@ -68,6 +68,8 @@ export class HostAgent {
   #host: Host;
   #view: SwitchView | undefined;
   #isWriting = false;
+  /** The last pass found too few VLANs for the networks of the host. */
+  #lacksVlans = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryCount = 0;
 
@@ -130,6 +132,15 @@ export class HostAgent {
     return bridgesOf(this.#host).every((bridge) => isWhole(this.installers.get(bridge)?.status()));
   }
 
+  /**
+   * Something waits until bridges have confirmed flows: a patch to be opened, a switch that was restarted, a network for which
+   * there was no VLAN. Otherwise what a bridge has confirmed changes nothing on its host.
+   */
+  get waitsForFlows(): boolean {
+    if (this.#lacksVlans || waitsForFlows(this.#view)) return true;
+    return physicalBridges(this.#host).some((bridge) => !this.openPatches.has(bridge));
+  }
+
   /** The flows of both ends of a physical bridge's patch are in place, those for the patch itself among them. */
   isProgrammed(physical: string): boolean {
     if (this.facts?.physical.get(physical)?.patchInt === undefined) return false;
@@ -149,7 +160,10 @@ export class HostAgent {
     const confirmedGeneration = (): number => Math.min(...bridgesOf(this.#host).map(confirmed));
     const assign = (former: ReadonlyMap<string, number>): ReadonlyMap<string, number> =>
       assignLocalVlans({ ...request, kept: this.localVlans, former });
-    return this.vlans.renew(assign, { generation, confirmedGeneration });
+    this.#lacksVlans = true;
+    const isOther = this.vlans.renew(assign, { generation, confirmedGeneration });
+    this.#lacksVlans = false;
+    return isOther;
   }
 
   /** The book of a bridge has changed. */

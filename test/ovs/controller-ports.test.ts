@@ -1,5 +1,5 @@
 /** Ports as they are plugged, renumbered, unplugged and moved: flows and tags follow the switch, and the file where it is silent. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { BLUE, ControlledSite } from '../support/controlled-site.ts';
 
 let site: ControlledSite;
@@ -67,6 +67,23 @@ test('a port that is down (admin_state_up: false) is dead, and comes back', asyn
   site.change({ ports: up });
   await site.untilColumn('node1', 'Port', 'blue1', 'tag', '1');
   await site.inStep();
+});
+
+test('what a bridge confirms has nobody look at its host again', async () => {
+  site = await ControlledSite.start();
+  const ofport = await site.plug('node1', 'blue1');
+  await site.untilColumn('node1', 'Port', 'blue1', 'tag', '1');
+  await site.inStep();
+  const confirmed = (): number => site.controller.agents.get('node1')?.installer('br-int').status().passCount ?? 0;
+  const before = confirmed();
+  const pass = vi.spyOn(site.controller.compiler, 'passSteps');
+  await site.host().ofctl('del-flows', 'br-int', `in_port=${ofport}`);
+  await site.until('the flows are put back', () => confirmed() > before);
+  await site.inStep();
+  expect(pass).not.toHaveBeenCalled();
+  await site.host().vsctl('set', 'Port', 'blue1', 'tag=7');
+  await site.untilColumn('node1', 'Port', 'blue1', 'tag', '1');
+  expect(pass).toHaveBeenCalled();
 });
 
 test('a changed ofport is followed', async () => {

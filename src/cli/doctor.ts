@@ -1,6 +1,7 @@
 /** `heddle doctor FILE`: looks at every host of a topology and says what is wrong and what to do. Changes nothing. */
 import { diagnose, type Finding, type Severity } from '../controller/diagnose.ts';
 import { examine } from '../controller/examine.ts';
+import { defaultStateDirectory, examineState } from '../controller/state-store.ts';
 import { readTopologyFile } from '../controller/topology-file.ts';
 import { formatTopologyError } from '../topology/error.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
@@ -9,6 +10,8 @@ import { readTls, type TlsOptions } from './tls.ts';
 
 export interface DoctorOptions extends TlsOptions {
   readonly json?: boolean;
+  /** As of `heddle run`. */
+  readonly state?: string;
 }
 
 const STYLES: Readonly<Record<Severity, Style>> = { note: 'green', warning: 'yellow', error: 'red' };
@@ -23,10 +26,18 @@ export async function doctor(file: string, options: DoctorOptions, terminal: Ter
   const tls = readTls(options);
   const hosts = [...reading.topology.hosts.values()];
   const examined = await Promise.all(hosts.map(async (host) => [host.name, await examine(host, tls)] as const));
-  const findings = diagnose(reading.topology, new Map(examined));
+  const findings = [...diagnose(reading.topology, new Map(examined)), ...stateFindings(options.state)];
   if (options.json) terminal.out(formatJson(findings));
   else print(findings, terminal);
   return findings.some(({ severity }) => severity !== 'note') ? EXIT.finding : EXIT.success;
+}
+
+function stateFindings(directory = defaultStateDirectory(process.env, process.getuid?.() ?? 0)): readonly Finding[] {
+  const failure = examineState(directory);
+  if (failure === undefined) return [];
+  // The last part of the message says what to do.
+  const [, what = failure.message, advice = ''] = /^(.*); ([^;]*)$/s.exec(failure.message) ?? [];
+  return [{ severity: failure.code === 'STATE_UNWRITABLE' ? 'warning' : 'error', host: '', what, advice }];
 }
 
 function print(findings: readonly Finding[], terminal: Terminal): void {

@@ -157,6 +157,7 @@ function addOffline(program: Command, terminal: Terminal, finish: (status: ExitS
     .addOption(privateKey())
     .addOption(certificate())
     .addOption(caCert())
+    .option('--state <dir>', 'state directory of heddle run, looked at too; default as there')
     .addOption(json())
     .addHelpText('after', example('heddle doctor topology.yaml'))
     .action(async (file, options) => finish(await (await import('./doctor.ts')).doctor(file, options, terminal)));

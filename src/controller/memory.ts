@@ -41,6 +41,7 @@ export class Memory {
   #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
+  #failure: string | undefined;
 
   /** Throws StateError when there is a file that cannot be used. */
   constructor(directory: string, limitedLog: LimitedLog) {
@@ -57,6 +58,11 @@ export class Memory {
     this.#servedAddresses = state.servedAddresses.map(readServed);
     this.#neighbours = state.neighbours.map(readOwner);
     this.#derived = state.derived;
+  }
+
+  /** Why the last write failed; undefined when it did not. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /** Every MAC ever given, by host name. */
@@ -211,8 +217,10 @@ export class Memory {
         derived: this.#derived,
       });
       this.#isDirty = false;
+      this.#failure = undefined;
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
+      this.#failure = error.message;
       this.#limitedLog.warn('state', { code: error.code, reason: error.message }, 'the state file was not written');
     }
   }

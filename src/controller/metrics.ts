@@ -174,6 +174,9 @@ export class Metrics {
     this.#gauge('heddle_conflicts', 'Flows that lost against others of the same match.', [], () => [
       [{}, controller.conflictCount],
     ]);
+    this.#gauge('heddle_state_unwritten', '1 while the state file cannot be written.', [], () => [
+      [{}, controller.stateFailure === undefined ? 0 : 1],
+    ]);
     this.#gauge('heddle_strangers', 'Connected bridges that belong to no host.', [], () => [
       [{}, controller.strangers.length],
     ]);

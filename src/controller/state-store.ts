@@ -3,7 +3,19 @@
  * last seen, which local VLANs networks had, and the MACs and addresses that the topology file left to heddle. One small JSON file, written atomically (temporary file, fsync, rename) and checked when it is read.
  * Serves the controller; an edge: all fs of the state directory is here.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { HeddleError } from '../lib/errors.ts';
@@ -168,9 +180,28 @@ export function writeState(directory: string, state: State): void {
     }
   } catch (error) {
     const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
-    const advice = `${isFull ? 'make room' : 'make it writable'} or give --state DIR`;
-    throw new StateError('STATE_UNWRITABLE', `state file ${path}: ${messageOf(error)}; ${advice}`);
+    throw unwritable(path, messageOf(error), isFull ? 'make room' : 'make it writable');
   }
+}
+
+/** What a heddle that is started now would have to say of its state directory, found without a write; undefined: nothing. */
+export function examineState(directory: string): StateError | undefined {
+  const path = join(directory, FILE_NAME);
+  try {
+    readState(directory);
+    let parent = resolve(directory);
+    while (!existsSync(parent)) parent = dirname(parent);
+    accessSync(parent, constants.W_OK | constants.X_OK);
+    const { blocks, bfree } = statfsSync(parent);
+    // Some filesystems count nothing at all.
+    return blocks > 0 && bfree === 0 ? unwritable(path, 'no space left on the device', 'make room') : undefined;
+  } catch (error) {
+    return error instanceof StateError ? error : unwritable(path, messageOf(error), 'make it writable');
+  }
+}
+
+function unwritable(path: string, why: string, advice: string): StateError {
+  return new StateError('STATE_UNWRITABLE', `state file ${path}: ${why}; ${advice} or give --state DIR`);
 }
 
 /** With those above it. Node's own way to do that never ends below a directory in which none can be made (/proc). */

@@ -115,6 +115,9 @@ function warnings(controller: Controller, topology: TopologyStatus): string[] {
       `${topology.file} was not taken (${errors}, see the log or heddle check); the one before it is in force`,
     );
   }
+  const { stateFailure } = controller;
+  if (stateFailure !== undefined)
+    found.push(`${stateFailure}; what is not written there is lost when heddle ends, and is tried again until then`);
   found.push(...controller.compiler.warnings());
   const { conflictCount } = controller;
   if (conflictCount > 0) {

@@ -310,7 +310,13 @@ describe('doctor', () => {
       ]),
     );
     expect(talk).toBe(`${rows.filter((row) => /^(error|warning)/.test(row)).length} things to mend\n`);
-    const findings = JSON.parse((await heddle('doctor', '--json', file)).out);
+    const findings = JSON.parse((await heddle('doctor', '--json', '--state', file, file)).out);
     expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', host: 'gone' }));
+    expect(findings).toContainEqual({
+      severity: 'error',
+      host: '',
+      what: expect.stringMatching(/^state file .*: ENOTDIR/),
+      advice: 'make it readable, or give --state DIR',
+    });
   });
 });

@@ -56,6 +56,7 @@ test('a scrape says what the switch says', async () => {
   expect(before.get('process_resident_memory_bytes')).toBeGreaterThan(2 ** 20);
   expect(before.has('nodejs_eventloop_lag_p99_seconds')).toBe(true);
   expect(before.get('heddle_log_lines_suppressed_total')).toBe(0);
+  expect(before.get('heddle_state_unwritten')).toBe(0);
 });
 
 test('drift and reconnects are counted, and a host that is gone shows no more', async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Controller } from '../../src/controller/controller.ts';
 import { HOST_MAC_KEY } from '../../src/controller/host-mac-keeper.ts';
+import { examineState } from '../../src/controller/state-store.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { BLUE, ControlledSite } from '../support/controlled-site.ts';
 
@@ -76,6 +77,9 @@ test('full: told, the controller works on, and what could not be written is writ
   await site.until('it is told', () =>
     site.complaints().some(({ code, reason }) => code === 'STATE_UNWRITABLE' && /ENOSPC/.test(String(reason))),
   );
+  expect(site.status().warnings).toEqual([
+    expect.stringMatching(/state\.json: ENOSPC.*; make room or give --state DIR; /),
+  ]);
   rmSync(`${stateFile()}.tmp`);
   await site.until('the file is there', () => {
     try {
@@ -84,6 +88,7 @@ test('full: told, the controller works on, and what could not be written is writ
       return false;
     }
   });
+  expect(site.status().warnings).toEqual([]);
 });
 
 test('not to be written to: told, and the controller works on', async () => {
@@ -93,6 +98,20 @@ test('not to be written to: told, and the controller works on', async () => {
   await site.startController();
   await site.inStep();
   await site.until('it is told', () => site.complaints().some(({ code }) => code === 'STATE_UNWRITABLE'));
+  expect(site.status().warnings).toEqual([
+    expect.stringMatching(/state\.json: .*; make it writable or give --state DIR; /),
+  ]);
+});
+
+test('the doctor finds it beforehand: no directory, half a file', async () => {
+  site = await ControlledSite.prepare();
+  const state = join(site.directory, 'state');
+  expect(examineState(state)).toBeUndefined();
+  mkdirSync(state);
+  writeFileSync(stateFile(), '{');
+  // Nobody, root included, makes a directory below a file.
+  expect(examineState(stateFile())).toMatchObject({ code: 'STATE_UNREADABLE' });
+  expect(examineState(state)).toMatchObject({ code: 'STATE_INVALID' });
 });
 
 test.each([

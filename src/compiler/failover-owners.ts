@@ -3,15 +3,17 @@
  * Beside gateway-owners.ts, which calls these.
  */
 import { originHash } from '../flow/cookie.ts';
+import { LIMITS } from '../lib/limits.ts';
+import * as alive from '../pipeline/gateway-alive.ts';
 import * as failover from '../pipeline/gateway-failover.ts';
 import type { Network } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import type { GatewayRouter } from './gateways.ts';
 import type { LocalNetwork } from './local-network.ts';
-import { flows, NOTHING, onTun } from './placement.ts';
+import { flows, NOTHING, onInt, onTun } from './placement.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
-import type { World } from './world.ts';
+import { ALL, type World } from './world.ts';
 
 export class FailoverOwners {
   readonly #world: World;
@@ -43,13 +45,40 @@ export class FailoverOwners {
     return patchInt === undefined ? undefined : { patchInt, ...(isHeard && { hearing: hearingGroupOf(host) }) };
   }
 
+  /** What BFD packets do on a host: they go back, and where it can be a gateway, announce it. */
+  readonly aliveness = owner('aliveness', (view, name) => {
+    view.child(this.hearing(name));
+    const profile = view.read(this.#world.profiles.at(name));
+    const patchInt = view.read(this.#world.patchInt.at(name));
+    const isWatched = view.read(this.#world.site.gateways.watching.at(ALL)) === true;
+    if (profile === undefined || patchInt === undefined || !isWatched) return NOTHING;
+    if (view.read(this.#world.tunnelBridges.at(name)) === undefined) return NOTHING;
+    const object = `host ${name}`;
+    const patchTun = view.read(this.#world.patchTun.at(name));
+    const several = this.#sharedRouters(view, name).filter(({ outside }) => outside !== undefined);
+    const announces = patchTun !== undefined && several.length > 0;
+    const bfd = flows(profile, { object, announces }, alive.sendBackBfd);
+    if (!announces) return onTun(name, profile, bfd);
+    const routerKeys = several.slice(0, LIMITS.announcedRouters).map(({ part }) => part.key);
+    const onBrTun = onTun(name, profile, [...bfd, ...flows(profile, { object, patchInt }, alive.announce)]);
+    return [
+      ...onBrTun.map((one) => ({ ...one, meters: [alive.announcementsMeter(object)] })),
+      ...onInt(name, profile, flows(profile, { object, patchTun, routerKeys }, alive.whomToAnnounce)),
+    ];
+  });
+
+  /** Of which a host can be a gateway, and others as well; by id. */
+  #sharedRouters(view: View, host: string): readonly GatewayRouter[] {
+    const { gateways } = this.#world.site;
+    const ids = [...view.readAll(gateways.gatewaysOn.at(host))].sort();
+    const routers = ids.flatMap((id) => view.read(gateways.routers.at(id)) ?? []);
+    return routers.filter(({ hosts }) => hosts.length > 1);
+  }
+
   /** Whom a host of several hears. */
   readonly hearing = owner('who is heard', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
-    const { gateways } = this.#world.site;
-    const routers = [...view.readAll(gateways.gatewaysOn.at(name))];
-    const several = routers.filter((id) => (view.read(gateways.routers.at(id))?.hosts.length ?? 0) > 1);
-    if (profile === undefined || several.length === 0) return NOTHING;
+    if (profile === undefined || this.#sharedRouters(view, name).length === 0) return NOTHING;
     const keys = [...view.readAll(this.#world.tunnelsOf.at(name))];
     const tunnels = keys.flatMap((key) => view.read(this.#world.tunnels.at(pairKey(name, key))) ?? []);
     const group = failover.hearingGroup(

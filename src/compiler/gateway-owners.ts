@@ -5,6 +5,7 @@
 import { type Ip, ipFromText } from '../lib/addresses.ts';
 import { arpForLocal, remotePort } from '../pipeline/br-tun.ts';
 import * as gateway from '../pipeline/gateway.ts';
+import * as alive from '../pipeline/gateway-alive.ts';
 import * as failover from '../pipeline/gateway-failover.ts';
 import * as nat from '../pipeline/nat.ts';
 import * as outside from '../pipeline/outside.ts';
@@ -36,7 +37,7 @@ export class GatewayOwners {
   /** All ways outside of a host. */
   readonly waysOutside = owner('ways outside', (view, name) => {
     const { gateways } = this.#world.site;
-    view.child(this.#failover.hearing(name));
+    view.child(this.#failover.aliveness(name));
     view.each(gateways.externalNetworksOn.at(name), (network) => this.externalNetwork(name, network));
     view.each(gateways.gatewaysOn.at(name), (router) => this.gateway(name, router));
     view.each(gateways.floatingIpsOn.at(name), (id) => this.floatingIp(name, id));
@@ -243,9 +244,11 @@ export class GatewayOwners {
     const mtu = network.mtu < largest ? { mtu: network.mtu } : {};
     const leaving = { object, routerKey: part.key, localVlan, ...mtu };
     const ipv4Addresses = addresses.filter((ip) => typeof ip === 'number');
+    const announced = asker && { ...wire, ...asker, ip: ipv4Addresses[0] ?? 0 };
     const entity = { object, routerKey: part.key, zones, localVlan, macAddress, ipv4Addresses, enableSnat };
     return onInt(name, profile, [
       ...flows(profile, wire, outside.outsideMac),
+      ...(announced ? flows(profile, announced, alive.announced) : []),
       ...ipv4Addresses.flatMap((ip) => flows(profile, { ...wire, ip, nextHops }, outside.arpFromOutside)),
       ...(addresses.length > ipv4Addresses.length
         ? flows(profile, { ...wire, addresses }, outside.solicitationFromOutside)

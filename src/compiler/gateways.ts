@@ -4,6 +4,7 @@
  */
 import { originHash } from '../flow/cookie.ts';
 import { type Ip, type Prefix, prefixContains, prefixToText } from '../lib/addresses.ts';
+import { LIMITS } from '../lib/limits.ts';
 import type { Host, Network, Router, Topology } from '../topology/model.ts';
 import { isTunnelled } from './names.ts';
 import { compareText, hasRouters, type RoutedRouter, type RoutingModel, routedRouter } from './routing.ts';
@@ -108,7 +109,10 @@ export function buildGateways(
     const bound = boundFloatingIp(id, topology, routers);
     if (bound !== undefined) floatingIps.set(id, bound);
   }
-  const warnings = [...routers.values()].flatMap((router) => [...homeless(router), ...alone(router, topology)]);
+  const warnings = [
+    ...[...routers.values()].flatMap((router) => [...homeless(router), ...alone(router, topology)]),
+    ...unannounced(routers.values()),
+  ];
   return { routers, floatingIps, idsByKey, warnings };
 }
 
@@ -143,6 +147,22 @@ function alone({ id, hosts, outside, part }: GatewayRouter, topology: Topology):
     `router ${id} has ${serving} for its gateway host, and ${others} does not take over when that fails, because ${why}: ` +
       `take agent_mode dvr_snat from ${serving} then, and heddle moves it`,
   ];
+}
+
+/** Hosts with more routers than they can announce by themselves (failover-owners.ts). */
+function unannounced(routers: Iterable<GatewayRouter>): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { hosts, outside } of routers) {
+    if (hosts.length < 2 || outside === undefined) continue;
+    for (const host of hosts) counts.set(host, (counts.get(host) ?? 0) + 1);
+  }
+  const { announcedRouters } = LIMITS;
+  const beyond = [...counts].filter(([, count]) => count > announcedRouters);
+  return beyond.map(
+    ([host, count]) =>
+      `host ${host} can be the gateway of ${count} routers that others can serve as well, and announces only the first ` +
+      `${announcedRouters} of them outside while no controller runs: spread them over more hosts`,
+  );
 }
 
 function gatewayRouter(router: Router, topology: Topology, key: number): GatewayRouter {

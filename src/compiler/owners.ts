@@ -6,7 +6,6 @@ import { advertisementSpoof, arpSpoof, type GuardedPort, ipSpoof, macSpoof } fro
 import * as int from '../pipeline/br-int.ts';
 import * as phys from '../pipeline/br-phys.ts';
 import * as tun from '../pipeline/br-tun.ts';
-import { sendBackBfd } from '../pipeline/gateway-failover.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { CentralOwners } from './central-owners.ts';
@@ -84,12 +83,7 @@ class SiteOwners {
     const ofport = view.read(this.#world.patchInt.at(name));
     if (ofport === undefined) return onTun(name, profile, misses);
     const patch = { object: `host ${name}`, ofport };
-    const isWatched = view.read(this.#world.site.gateways.watching.at(ALL)) === true;
-    return onTun(name, profile, [
-      ...misses,
-      ...flows(profile, patch, tun.fromBrInt, tun.arpToResponder),
-      ...(isWatched ? flows(profile, patch, sendBackBfd) : []),
-    ]);
+    return onTun(name, profile, [...misses, ...flows(profile, patch, tun.fromBrInt, tun.arpToResponder)]);
   });
 
   readonly physicalBridge = owner('physical bridge', (view, name, bridge) => {

@@ -6,7 +6,7 @@ import { integrationPatchName, PATCH_INT, PATCH_TUN, physicalPatchName } from '.
 import type { RoutingModel } from '../compiler/routing.ts';
 import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import { ipToText } from '../lib/addresses.ts';
-import { BFD_MACS } from '../pipeline/gateway-failover.ts';
+import { BFD_MACS } from '../pipeline/gateway-alive.ts';
 import type { Host, Network, Topology } from '../topology/model.ts';
 import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
 import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';

@@ -50,6 +50,8 @@ export const LIMITS = {
    * where nothing is left: 50,000 flows that somebody deleted are back after 0.6 s to 1.1 s instead of 1.8 s.
    */
   driftedFlows: 10_000,
+  /** So many flows gone at a time, and the switch is asked whether any is left: one answer of 6 KB, against some 10 µs for each. */
+  wipedFlows: 200,
   /** With `drift: report`: differences of one bridge that are remembered as told, some 200 bytes each. More are told again. */
   leftDrift: 50_000,
   /** So many repairs of a bridge in one interval, then none until it is over: somebody undoes them. */
@@ -128,6 +130,8 @@ export const LIMITS = {
   resolvedAddressesPerNetwork: 512,
   /** Pings through gateways whose identifiers are translated by hand, at once. */
   translatedEchoes: 1_024,
+  /** Routers that one gateway host announces without the controller: Open vSwitch looks up at most 4,096 flows for a packet. */
+  announcedRouters: 256,
   /** Packets that wait for an address: for one, for one network, in all, and their bytes. */
   heldPacketsPerAddress: 16,
   heldPacketsPerNetwork: 512,

@@ -11,7 +11,7 @@ export const brTun = bridge('br-tun', {
     id: 0,
     decides: 'Who sent it: br-int, or a tunnel of which type?',
     miss: 'drop',
-    to: ['DVR_PROCESS', 'PATCH_LV_TO_TUN', 'GRE_TUN_TO_LV', 'VXLAN_TUN_TO_LV', 'GENEVE_TUN_TO_LV'],
+    to: ['DVR_PROCESS', 'PATCH_LV_TO_TUN', 'GRE_TUN_TO_LV', 'VXLAN_TUN_TO_LV', 'GENEVE_TUN_TO_LV', 'ANNOUNCE'],
   },
   DVR_PROCESS: {
     id: 1,
@@ -76,6 +76,13 @@ export const brTun = bridge('br-tun', {
     id: 22,
     decides: 'Which tunnels lead to hosts that have the network.',
     miss: 'drop',
+    to: [],
+  },
+  /** Not Neutron's. */
+  ANNOUNCE: {
+    id: 30,
+    decides: 'Of the BFD packets that come to a gateway host: which make it say outside where it is.',
+    miss: 'none',
     to: [],
   },
 });

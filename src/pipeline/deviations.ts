@@ -129,6 +129,23 @@ export const DEVIATIONS: readonly Deviation[] = [
     ],
   },
   {
+    id: 'gateways-without-vrrp',
+    neutron:
+      'gateways of one router choose among themselves by VRRP (keepalived), and who takes over announces itself by ARP',
+    heddle:
+      'BFD on tunnels and groups choose: additional rows in table 0 of br-int (priority 9 and 8) and br-tun (priority 3 and 2); table 30 of br-tun makes announcements of BFD packets',
+    why: 'Without namespaces nobody runs VRRP; and all of it goes on while no controller runs.',
+    additionalRules: [
+      'served-here',
+      'whom-to-announce',
+      'announced',
+      'who-serves',
+      'gateway-fdb',
+      'send-back-bfd',
+      'announce',
+    ],
+  },
+  {
     id: 'outside-on-wire',
     neutron: "a frame in another host's MAC goes straight to br-int, on every physical bridge (table 3)",
     heddle: 'an additional row (priority 3): on the wire of an external network it is switched as any other',

@@ -4,18 +4,17 @@
  * through br-tun, with the router's key for its mark, which is what survives a patch: it comes back only where its host serves.
  * A host that hears nobody is the one that is cut off, and does not serve.
  *
- * BFD packets are not answered by the BFD of the other end but sent back by a flow there (`sendBackBfd`): a switch that lives and
- * has no flows, as after a restart without a controller, is as good as dead.
+ * BFD packets are not answered by the BFD of the other end but sent back by a flow there (gateway-alive.ts): a switch that lives
+ * and has no flows, as after a restart without a controller, is as good as dead.
  */
 
 import { PORT } from '../flow/flow.ts';
 import type { Bucket, Group } from '../flow/group.ts';
-import { macFromText } from '../lib/addresses.ts';
-import { arpReply, backToSender, output, type PlainAction, popVlan, setEthDst, setTunnelId } from './actions.ts';
+import { arpReply, backToSender, output, type PlainAction, popVlan, setTunnelId } from './actions.ts';
 import { brInt } from './br-int.ts';
 import { brTun } from './br-tun.ts';
 import { type Entity, goto } from './language.ts';
-import { ARP_OP, arp, type FlowMatch, udp4 } from './match.ts';
+import { ARP_OP, arp, type FlowMatch } from './match.ts';
 import { setNetwork } from './router-registers.ts';
 
 export const setMark = (key: number): PlainAction => ({ type: 'setField', field: 'pktMark', value: key });
@@ -169,28 +168,3 @@ export function entrance(
     enters: { match: { ...match, inPort: patchTun, pktMark: routerKey }, actions: [NO_MARK, ...takenIn] },
   };
 }
-
-/** Where BFD packets go, and how they come back: to these MACs, by which either end tells its own from those of the other. */
-export const BFD_MACS = { asking: '0e:48:44:00:00:01', answering: '0e:48:44:00:00:02' } as const;
-
-/** RFC 5881 §4. */
-const BFD_PORT = 3784;
-
-/** The bridge of a site where routers have several gateway hosts. */
-export const sendBackBfd = brTun.rules(
-  'send-back-bfd',
-  {
-    cases: {
-      LOCAL_SWITCHING: 'Another host asks by BFD whether this one has its flows: this one says so.',
-    },
-  },
-  (_bridge: Entity, table) => [
-    table.LOCAL_SWITCHING(
-      3,
-      // What comes from br-int has a tag.
-      udp4({ vlan: 'untagged', ethDst: macFromText(BFD_MACS.asking), udpDst: BFD_PORT }),
-      setEthDst(macFromText(BFD_MACS.answering)),
-      backToSender,
-    ),
-  ],
-);

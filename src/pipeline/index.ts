@@ -2,6 +2,7 @@
 import './anti-spoof.ts';
 import './dvr.ts';
 import './gateway.ts';
+import './gateway-alive.ts';
 import './gateway-failover.ts';
 import './nat.ts';
 import './outside.ts';

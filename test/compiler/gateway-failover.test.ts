@@ -7,6 +7,7 @@ import { compileOffline } from '../../src/compiler/offline.ts';
 import { ipFromText, macFromText } from '../../src/lib/addresses.ts';
 import { arpRequest } from '../../src/packet/neighbours.ts';
 import type { Frame } from '../../src/packet/packet.ts';
+import { BFD_MACS } from '../../src/pipeline/gateway-alive.ts';
 import { loadTopology } from '../../src/topology/load.ts';
 import type { Topology } from '../../src/topology/model.ts';
 import { headersOf } from '../support/walker/packets.ts';
@@ -16,10 +17,13 @@ import { portKey, Walker } from '../support/walker/walker.ts';
 const GATEWAYS = ['node2', 'node3', 'node4'];
 const MACS = {
   gateway: macFromText('fa:16:3e:00:01:21'),
+  legacy: macFromText('fa:16:3e:00:02:21'),
   sg: macFromText('fa:16:3e:00:01:03'),
   guest: macFromText('fa:16:3e:00:00:0b'),
   router: macFromText('fa:16:3e:00:01:01'),
 };
+const BROADCAST = 0xffff_ffff_ffff;
+const VLAN_PRESENT = 0x1000;
 const PROVIDER_MAC = macFromText('0e:00:00:00:ee:01');
 const ip4 = (text: string): number => Number(ipFromText(text));
 
@@ -44,6 +48,15 @@ function topologyOf(options: { readonly gateways: number; readonly hasOthers: bo
           external: true,
           subnets: [{ id: 'public4', cidr: '203.0.113.0/24', gateway_ip: '203.0.113.1' }],
         },
+        { id: 'red', network_type: 'geneve', segmentation_id: 2, subnets: [{ id: 'red6', cidr: 'fd00:2::/64' }] },
+        {
+          id: 'tagged',
+          network_type: 'vlan',
+          physical_network: 'public',
+          segmentation_id: 200,
+          external: true,
+          subnets: [{ id: 'tagged6', cidr: 'fd00:e::/64', gateway_ip: 'fd00:e::1' }],
+        },
       ],
       ports: names.map((host, index) => ({
         id: `guest-${host}`,
@@ -63,6 +76,21 @@ function topologyOf(options: { readonly gateways: number; readonly hasOthers: bo
           },
           snat_ports: [{ subnet: 'blue4', ip_address: '10.0.0.3', mac_address: 'fa:16:3e:00:01:03' }],
         },
+        {
+          id: 'legacy',
+          distributed: false,
+          interfaces: [{ subnet: 'red6', mac_address: 'fa:16:3e:00:02:01' }],
+          external_gateway_info: {
+            network: 'tagged',
+            external_fixed_ips: ['fd00:e::21'],
+            mac_address: 'fa:16:3e:00:02:21',
+          },
+        },
+        {
+          id: 'inward',
+          distributed: false,
+          interfaces: [{ subnet: 'blue4', ip_address: '10.0.0.4', mac_address: 'fa:16:3e:00:03:01' }],
+        },
       ],
     }),
     { file: 'site.json' },
@@ -70,6 +98,33 @@ function topologyOf(options: { readonly gateways: number; readonly hasOthers: bo
   if (!('topology' in loaded)) throw new Error(JSON.stringify(loaded.errors));
   return loaded.topology;
 }
+
+interface Announcement {
+  readonly host: string;
+  readonly tags: readonly unknown[];
+  /** MACs, addresses, TTL and port, sender first. */
+  readonly said: readonly number[];
+}
+
+/** What Open vSwitch sends to ask (lib/bfd.c): to its own 169.254.1.0. */
+const BFD: Frame = {
+  destination: macFromText(BFD_MACS.asking),
+  source: macFromText('0e:aa:00:00:00:01'),
+  vlans: [],
+  payload: {
+    kind: 'ipv4',
+    tos: 0xc0,
+    identification: 0,
+    dontFragment: true,
+    moreFragments: false,
+    fragmentOffset: 0,
+    ttl: 255,
+    options: new Uint8Array(),
+    source: ip4('169.254.1.1'),
+    destination: ip4('169.254.1.0'),
+    payload: { kind: 'udp', sourcePort: 50_000, destinationPort: 3784, data: new Uint8Array(24) },
+  },
+};
 
 /** A site of which hosts are dead, or have lost their tunnels alone. */
 class Site {
@@ -110,6 +165,43 @@ class Site {
         );
       })
       .map(({ host }) => host);
+  }
+
+  /**
+   * Who announces itself outside: the hosts onto whose wires each of these goes when a BFD packet comes from every host that
+   * lives; what else they do with it: it goes back.
+   */
+  announcing(): Announcement[] {
+    const tunnels = this.#site.bridges.flatMap(({ host, bridge, ports }) =>
+      [...ports].flatMap(([ofport, port]) =>
+        port.kind === 'tunnel' &&
+        !this.#dead.includes(host) &&
+        !this.#walker.deadPorts.has(portKey({ host, bridge, ofport }))
+          ? [{ host, bridge, ofport }]
+          : [],
+      ),
+    );
+    const found = new Set<string>();
+    for (const tunnel of tunnels) {
+      const { arrivals, tunnelled } = this.#walker.walk(tunnel, headersOf(BFD));
+      expect(tunnelled.map(({ host, ofport, headers }) => [host, ofport, headers.get('ethDst')])).toEqual([
+        [tunnel.host, tunnel.ofport, macFromText(BFD_MACS.answering)],
+      ]);
+      for (const { host, port, headers } of arrivals) {
+        // What others on the wire let by: their own bridges and those of guests of the external network.
+        if (host !== tunnel.host) {
+          expect(port.kind).not.toBe('wire');
+          continue;
+        }
+        if (port.kind !== 'wire') continue;
+        const { tags } = headers;
+        const said = ['ethSrc', 'ethDst', 'ipv4Src', 'ipv4Dst', 'ipTtl', 'udpDst'] as const;
+        const values = said.map((field) => headers.get(field));
+        found.add(JSON.stringify({ host, tags, said: values }));
+      }
+    }
+    const said = [...found].map((text) => JSON.parse(text) as Announcement);
+    return said.sort((left, right) => Number(left.said[0]) - Number(right.said[0]));
   }
 
   /** The gateway host that a guest's packet for the world ends up at, its sender translated or the next hop asked for. */
@@ -155,6 +247,12 @@ describe.each([2, 3])('of %d gateway hosts and others', (gateways) => {
     expect(site.leavingBy('node1')).toEqual([serving]);
     const hasNode3 = ![...(faults.dead ?? []), ...(faults.cut ?? [])].includes('node3');
     expect(site.leavingBy('node3')).toEqual(hasNode3 ? [serving] : []);
+    const to = [BROADCAST, ip4('255.255.255.255'), 1, 9] as const;
+    const [dst, ipDst, ...rest] = to;
+    expect(site.announcing()).toEqual([
+      { host: serving, tags: [], said: [MACS.gateway, dst, ip4('203.0.113.21'), ipDst, ...rest] },
+      { host: serving, tags: [VLAN_PRESENT | 200], said: [MACS.legacy, dst, 0, ipDst, ...rest] },
+    ]);
   });
 });
 
@@ -167,6 +265,7 @@ test('of three, the last serves when it alone is left', () => {
   ]) {
     const site = new Site(topology, faults);
     expect(site.answering(), JSON.stringify(faults)).toEqual(['node4']);
+    expect(site.announcing().map(({ host }) => host)).toEqual(['node4', 'node4']);
     expect(site.leavingBy('node1')).toEqual(['node4']);
   }
 });
@@ -176,4 +275,20 @@ test('two that are alone each serve when the other one is gone, because who is c
   expect(new Site(topology, {}).answering()).toEqual(['node2']);
   expect(new Site(topology, { dead: ['node2'] }).answering()).toEqual(['node3']);
   expect(new Site(topology, { cut: ['node2', 'node3'] }).answering()).toEqual(['node2', 'node3']);
+});
+
+test('a gateway host that nobody relieves announces nothing, and other hosts send BFD packets back alone', () => {
+  const single = compileOffline(topologyOf({ gateways: 1, hasOthers: true }));
+  const rulesOf = (offline: typeof single, host: string) =>
+    offline.bridges
+      .filter((bridge) => bridge.host === host)
+      .flatMap(({ book }) => [...book.flows(), ...book.meters()].map(({ origin }) => origin.rule));
+  const ours = ['send-back-bfd', 'announce', 'whom-to-announce', 'announced'];
+  const count = (offline: typeof single, host: string) =>
+    ours.map((rule) => rulesOf(offline, host).filter((one) => one === rule).length);
+  expect(count(single, 'node2')).toEqual([0, 0, 0, 0]);
+  const two = compileOffline(topologyOf({ gateways: 2, hasOthers: true }));
+  expect(count(two, 'node1')).toEqual([1, 0, 0, 0]);
+  // A flow and its meter; the question and what is not asked; one for each of two routers that go outside.
+  expect(count(two, 'node2')).toEqual([1, 2, 2, 2]);
 });

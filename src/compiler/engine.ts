@@ -12,10 +12,10 @@ import { invariant } from '../lib/errors.ts';
 import { finish } from '../lib/steps.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../pipeline/origin.ts';
 import { type BridgeBook, type BridgeChange, BridgeLedger, type Conflict } from './book.ts';
-import { type Collection, type Fact, type Follower, pairKey, type Readable, type Reader } from './facts.ts';
-import { Rows, type Stale } from './rows.ts';
+import type { Collection, Follower, Names } from './collections.ts';
+import type { Fact, Readable, Reader } from './facts.ts';
+import { Rows, type RowsOptions, type Stale } from './rows.ts';
 import { Shared } from './shared.ts';
-import type { Rendered } from './templates.ts';
 
 /** Flows of one bridge, and the groups and meters that they name. */
 export interface Placement {
@@ -33,7 +33,7 @@ export interface View {
   /** The value of a fact; the owner is rendered anew when it changes. */
   read<T>(fact: Fact<T>): T | undefined;
   /** All elements; the owner is rendered anew when one joins or leaves. */
-  readAll(collection: Collection): ReadonlySet<string>;
+  readAll(collection: Collection): Names;
   /** An owner below this one, for as long as this one says so. */
   child(owner: OwnerName): void;
   /** An owner below this one for each element, now and later. An element that joins or leaves renders nothing but its own. */
@@ -42,7 +42,7 @@ export interface View {
    * Flows of this owner's for each element, now and later: for what comes in thousands. An element that joins, leaves or is
    * touched renders nothing but its own; what `flowsOf` reads through this view makes the whole owner stale.
    */
-  rows(collection: Collection, place: Place, flowsOf: (element: string) => Rendered): void;
+  rows(collection: Collection, place: Place, flowsOf: RowsOptions['flowsOf']): void;
 }
 
 /** A bridge. */
@@ -50,7 +50,7 @@ export type Place = Pick<Placement, 'host' | 'bridge'>;
 
 export type Render = (view: View, ...names: string[]) => readonly Placement[];
 
-/** A kind of owner, and the names that make it this one. */
+/** A kind of owner, and the names that make it this one. The first is the host for whose bridges it renders; the root has none. */
 export interface OwnerName {
   readonly kind: string;
   readonly render: Render;
@@ -77,13 +77,17 @@ export interface PassResult {
 
 export class Engine {
   readonly #shared = new Shared();
-  readonly #ledgers = new Map<string, BridgeLedger>();
+  /** By host, then by bridge. */
+  readonly #ledgers = new Map<string, Map<string, BridgeLedger>>();
   readonly #root: Owner;
-  #stale: Stale[] = [];
+  /** By host, and in that order. */
+  readonly #stale = new Map<string, Stale[]>();
+  /** What the owner that is being rendered has read so far: its list is as long as it must be. */
+  readonly #reads: Readable[] = [];
 
   constructor(root: OwnerName) {
     this.#root = new Owner(this, root);
-    this.#stale.push(this.#root);
+    this.markStale(this.#root);
   }
 
   /** Render what is stale. */
@@ -93,27 +97,44 @@ export class Engine {
   }
 
   /**
-   * Likewise in steps. Facts may change between them: whoever has read one is rendered again, before the pass ends. `handOver` is
-   * given a bridge's change at the moment from which its book says so; until then it says what it said before the pass.
+   * Likewise in steps: one host after the other, whose bridges are done with it. Facts may change between them: whoever has read
+   * one is rendered again, before the pass ends. `handOver` is given a bridge's change at the moment from which its book says so;
+   * until then it says what it said before the pass.
    */
   *passSteps(handOver: (change: BridgeChange) => void): Generator<void, Omit<PassResult, 'changes'>> {
     let rendered = 0;
-    // Rendering an owner may add owners below it to the end of this list.
-    for (let index = 0; index < this.#stale.length; index++) {
-      const stale = this.#stale[index];
-      if (stale !== undefined) rendered += yield* stale.renderIfStale();
-      yield;
-    }
-    this.#stale = [];
-    const conflicts: Conflict[] = [];
-    for (const ledger of this.#ledgers.values()) {
-      if (!ledger.isTouched) continue;
+    const conflicts = new Map<BridgeLedger, readonly Conflict[]>();
+    const take = (ledger: BridgeLedger): void => {
       const change = ledger.takeChange();
       if (change !== undefined) handOver(change);
-      conflicts.push(...ledger.conflicts());
-      yield;
+      conflicts.set(ledger, ledger.conflicts());
+    };
+    // To render an owner may add owners below it to the end of a list, and lists to the end of all.
+    for (const [host, stale] of this.#stale) {
+      for (let index = 0; index < stale.length; index++) {
+        const one = stale[index];
+        if (one === undefined) continue;
+        do {
+          rendered += one.render();
+          yield;
+        } while (one.isStale);
+      }
+      this.#stale.delete(host);
+      for (const ledger of this.#ledgers.get(host)?.values() ?? NOTHING) {
+        if (!ledger.isTouched) continue;
+        take(ledger);
+        yield;
+      }
     }
-    return { conflicts, rendered };
+    // What has left without anybody who was rendered for it.
+    for (const ledgers of this.#ledgers.values()) {
+      for (const ledger of ledgers.values()) {
+        if (!ledger.isTouched) continue;
+        take(ledger);
+        yield;
+      }
+    }
+    return { conflicts: [...conflicts.values()].flat(), rendered };
   }
 
   /** Everyone is stale. */
@@ -122,27 +143,38 @@ export class Engine {
   }
 
   book(host: string, bridge: string): BridgeBook | undefined {
-    return this.#ledgers.get(pairKey(host, bridge));
+    return this.#ledgers.get(host)?.get(bridge);
   }
 
-  books(): IterableIterator<BridgeBook> {
-    return this.#ledgers.values();
+  *books(): IterableIterator<BridgeBook> {
+    for (const ledgers of this.#ledgers.values()) yield* ledgers.values();
   }
 
   /** For owners. */
   ledger(host: string, bridge: string): BridgeLedger {
-    const key = pairKey(host, bridge);
-    let ledger = this.#ledgers.get(key);
+    let ledgers = this.#ledgers.get(host);
+    if (ledgers === undefined) {
+      ledgers = new Map();
+      this.#ledgers.set(host, ledgers);
+    }
+    let ledger = ledgers.get(bridge);
     if (ledger === undefined) {
       ledger = new BridgeLedger(host, bridge, this.#shared);
-      this.#ledgers.set(key, ledger);
+      ledgers.set(bridge, ledger);
     }
     return ledger;
   }
 
   /** For owners. */
+  get reads(): Readable[] {
+    return this.#reads;
+  }
+
+  /** For owners. */
   markStale(stale: Stale): void {
-    this.#stale.push(stale);
+    const others = this.#stale.get(stale.host);
+    if (others === undefined) this.#stale.set(stale.host, [stale]);
+    else others.push(stale);
   }
 }
 
@@ -155,13 +187,16 @@ interface Claim {
 }
 
 const NOTHING: readonly never[] = [];
+/** Never changed: a list of reads that is longer is another one. */
+const NO_READS: Readable[] = [];
 
 class Owner implements Reader, Stale, View {
   readonly #engine: Engine;
-  readonly #name: OwnerName;
+  readonly name: OwnerName;
   #isStale = true;
+  #isRendering = false;
   #hasEnded = false;
-  #reads: Readable[] = [];
+  #reads: Readable[] = NO_READS;
   #claims: readonly Claim[] = NOTHING;
   #children: Map<string, Owner> | undefined;
   #followings: Following[] | undefined;
@@ -169,7 +204,15 @@ class Owner implements Reader, Stale, View {
 
   constructor(engine: Engine, name: OwnerName) {
     this.#engine = engine;
-    this.#name = name;
+    this.name = name;
+  }
+
+  get host(): string {
+    return this.name.names[0] ?? '';
+  }
+
+  get isStale(): boolean {
+    return this.#isStale && !this.#hasEnded;
   }
 
   invalidate(): void {
@@ -180,12 +223,12 @@ class Owner implements Reader, Stale, View {
 
   invalidateTree(): void {
     this.invalidate();
-    for (const child of this.#children?.values() ?? []) child.invalidateTree();
-    for (const following of this.#followings ?? []) following.invalidateTree();
+    for (const child of this.#children?.values() ?? NOTHING) child.invalidateTree();
+    for (const following of this.#followings ?? NOTHING) following.invalidateTree();
   }
 
-  *renderIfStale(): Generator<void, number> {
-    if (!this.#isStale || this.#hasEnded) return 0;
+  render(): number {
+    if (!this.isStale) return 0;
     this.#isStale = false;
     const children = this.#children;
     const followings = this.#followings;
@@ -194,20 +237,21 @@ class Owner implements Reader, Stale, View {
     this.#children = undefined;
     this.#followings = undefined;
     this.#rows = undefined;
-    const placements = this.#name.render(this, ...this.#name.names);
+    this.#place(this.#renderNow());
     this.#adopt(children, followings);
-    this.#place(placements);
     for (const former of rows ?? NOTHING) former.end();
-    return 1 + (yield* this.#beginRows());
+    // After the owners below: their flows are as quickly there as they ever were.
+    for (const fresh of this.#rows ?? NOTHING) this.#engine.markStale(fresh);
+    return 1;
   }
 
   /** The owner and all below it are no more, and nor are their flows. */
   end(): void {
     this.#hasEnded = true;
     this.#forgetReads();
-    for (const child of this.#children?.values() ?? []) child.end();
-    for (const following of this.#followings ?? []) following.end();
-    for (const rows of this.#rows ?? []) rows.end();
+    for (const child of this.#children?.values() ?? NOTHING) child.end();
+    for (const following of this.#followings ?? NOTHING) following.end();
+    for (const rows of this.#rows ?? NOTHING) rows.end();
     this.#children = undefined;
     this.#followings = undefined;
     this.#rows = undefined;
@@ -219,14 +263,14 @@ class Owner implements Reader, Stale, View {
     return fact.value;
   }
 
-  readAll(collection: Collection): ReadonlySet<string> {
+  readAll(collection: Collection): Names {
     this.#remember(collection);
-    return collection.elements;
+    return collection;
   }
 
   child(name: OwnerName): void {
     this.#children ??= new Map();
-    this.#children.set(keyOf(name), this.spawn(name));
+    this.#children.set(keyOf(name), new Owner(this.#engine, name));
   }
 
   each(collection: Collection, ownerOf: (element: string) => OwnerName): void {
@@ -234,20 +278,16 @@ class Owner implements Reader, Stale, View {
     this.#followings.push(new Following(this, collection, ownerOf));
   }
 
-  rows(collection: Collection, { host, bridge }: Place, flowsOf: (element: string) => Rendered): void {
-    const ledger = this.#engine.ledger(host, bridge);
+  rows(collection: Collection, { host, bridge }: Place, flowsOf: RowsOptions['flowsOf']): void {
     this.#rows ??= [];
-    this.#rows.push(new Rows({ collection, ledger, flowsOf, markStale: (rows) => this.#engine.markStale(rows) }));
+    this.#rows.push(new Rows({ collection, ledger: this.#engine.ledger(host, bridge), flowsOf, queue: this.#engine }));
   }
 
-  /** For followings: a new owner, not yet rendered. */
-  spawn(name: OwnerName): Owner {
-    return new Owner(this.#engine, name);
-  }
-
-  /** For followings: render it in the pass to come, or in this one. */
-  start(child: Owner): void {
+  /** For followings: a new owner, to be rendered in the pass to come, or in this one. */
+  start(name: OwnerName): Owner {
+    const child = new Owner(this.#engine, name);
     this.#engine.markStale(child);
+    return child;
   }
 
   /** Go on with the owners that were below before, end those that are no more, start those that are new. */
@@ -255,22 +295,29 @@ class Owner implements Reader, Stale, View {
     const hasNone = children === undefined && followings === undefined;
     if (hasNone && this.#children === undefined && this.#followings === undefined) return;
     const earlier = new Map(children);
-    for (const following of followings ?? []) following.handOver(earlier);
-    const takeOver = (key: string, fresh: Owner): Owner => {
+    for (const following of followings ?? NOTHING) following.handOver(earlier);
+    const takeOver = (name: OwnerName): Owner => {
+      const key = earlier.size === 0 ? '' : keyOf(name);
       const known = earlier.get(key);
-      if (known === undefined) this.start(fresh);
+      if (known === undefined) return this.start(name);
       earlier.delete(key);
-      return known ?? fresh;
+      return known;
     };
-    for (const [key, fresh] of this.#children ?? []) this.#children?.set(key, takeOver(key, fresh));
-    for (const following of this.#followings ?? []) following.begin(takeOver);
+    for (const [key, fresh] of this.#children ?? NOTHING) this.#children?.set(key, takeOver(fresh.name));
+    for (const following of this.#followings ?? NOTHING) following.begin(takeOver);
     for (const gone of earlier.values()) gone.end();
   }
 
-  *#beginRows(): Generator<void, number> {
-    let rendered = 0;
-    for (const rows of this.#rows ?? NOTHING) rendered += yield* rows.begin();
-    return rendered;
+  #renderNow(): readonly Placement[] {
+    const { reads } = this.#engine;
+    reads.length = 0;
+    this.#isRendering = true;
+    try {
+      return this.name.render(this, ...this.name.names);
+    } finally {
+      this.#isRendering = false;
+      this.#reads = reads.length === 0 ? NO_READS : reads.slice();
+    }
   }
 
   #place(placements: readonly Placement[]): void {
@@ -279,7 +326,8 @@ class Owner implements Reader, Stale, View {
       for (const desired of groups ?? NOTHING) ledger.releaseGroup(desired);
       for (const desired of meters ?? NOTHING) ledger.releaseMeter(desired);
     }
-    this.#claims = placements.length === 0 ? NOTHING : placements.map((placement) => this.#claim(placement));
+    if (placements.length === 0) this.#claims = NOTHING;
+    else this.#claims = placements.map((placement) => this.#claim(placement));
   }
 
   #claim({ host, bridge, flows, groups, meters }: Placement): Claim {
@@ -291,12 +339,15 @@ class Owner implements Reader, Stale, View {
   }
 
   #remember(source: Readable): void {
-    if (source.addReader(this)) this.#reads.push(source);
+    if (!source.addReader(this)) return;
+    if (this.#isRendering) this.#engine.reads.push(source);
+    else this.#reads = [...this.#reads, source];
   }
 
   #forgetReads(): void {
-    for (const source of this.#reads) source.removeReader(this);
-    this.#reads = [];
+    const reads = this.#reads;
+    this.#reads = NO_READS;
+    for (const source of reads) source.removeReader(this);
   }
 }
 
@@ -305,7 +356,7 @@ class Following implements Follower {
   readonly #parent: Owner;
   readonly #collection: Collection;
   readonly #ownerOf: (element: string) => OwnerName;
-  readonly #children = new Map<string, { readonly key: string; readonly owner: Owner }>();
+  readonly #children = new Map<string, Owner>();
 
   constructor(parent: Owner, collection: Collection, ownerOf: (element: string) => OwnerName) {
     this.#parent = parent;
@@ -315,34 +366,27 @@ class Following implements Follower {
     collection.follow(this);
   }
 
-  begin(takeOver: (key: string, fresh: Owner) => Owner): void {
-    for (const element of this.#collection.elements) {
-      const name = this.#ownerOf(element);
-      const key = keyOf(name);
-      this.#children.set(element, { key, owner: takeOver(key, this.#parent.spawn(name)) });
-    }
+  begin(takeOver: (name: OwnerName) => Owner): void {
+    for (const element of this.#collection) this.#children.set(element, takeOver(this.#ownerOf(element)));
   }
 
   /** Give the owners to whoever follows next. */
   handOver(owners: Map<string, Owner>): void {
     this.#collection.unfollow(this);
-    for (const child of this.#children.values()) owners.set(child.key, child.owner);
+    for (const child of this.#children.values()) owners.set(keyOf(child.name), child);
   }
 
   end(): void {
     this.#collection.unfollow(this);
-    for (const child of this.#children.values()) child.owner.end();
+    for (const child of this.#children.values()) child.end();
   }
 
   invalidateTree(): void {
-    for (const child of this.#children.values()) child.owner.invalidateTree();
+    for (const child of this.#children.values()) child.invalidateTree();
   }
 
   added(element: string): void {
-    const name = this.#ownerOf(element);
-    const child = this.#parent.spawn(name);
-    this.#children.set(element, { key: keyOf(name), owner: child });
-    this.#parent.start(child);
+    this.#children.set(element, this.#parent.start(this.#ownerOf(element)));
   }
 
   /** What an owner below has read tells it by itself. */
@@ -352,7 +396,7 @@ class Following implements Follower {
     const child = this.#children.get(element);
     invariant(child !== undefined, 'An element that leaves was there.', { element });
     this.#children.delete(element);
-    child.owner.end();
+    child.end();
   }
 }
 

@@ -2,7 +2,6 @@
  * Facts: what renders read, one value under one key, and who read it. A fact that is not there can be read too, and whoever
  * did so is told when it comes. Serves the engine and the compiler; knows nothing of networks.
  */
-
 import { finish, STEP_LENGTH } from '../lib/steps.ts';
 
 /** Told when something that it read has changed. */
@@ -50,20 +49,23 @@ export abstract class Readable {
 export class Fact<T> extends Readable {
   readonly #key: string;
   readonly #home: Facts<T>;
+  #value: T | undefined;
 
   /** For Facts. */
-  constructor(key: string, home: Facts<T>) {
+  constructor(key: string, home: Facts<T>, value: T | undefined) {
     super();
     this.#key = key;
     this.#home = home;
+    this.#value = value;
   }
 
   get value(): T | undefined {
-    return this.#home.get(this.#key);
+    return this.#value;
   }
 
   /** For Facts: the value is another. */
-  changed(): void {
+  change(value: T | undefined): void {
+    this.#value = value;
     this.invalidateReaders();
     this.forgetIfIdle();
   }
@@ -73,24 +75,34 @@ export class Fact<T> extends Readable {
   }
 }
 
+export interface FactsOptions {
+  /** Told of every key with another value, after its readers. */
+  readonly changed?: ((key: string) => void) | undefined;
+  /** There is no value any more, and nobody who reads one. */
+  readonly idle?: (() => void) | undefined;
+}
+
 /** All facts of one kind, by key. Most of a large site are values that nobody reads one by one. */
 export class Facts<T> {
-  readonly #values = new Map<string, T>();
-  readonly #read = new Map<string, Fact<T>>();
+  #values: ReadonlyMap<string, T> = new Map();
+  /** The values once more, where they are ours to change. */
+  #own: Map<string, T> | undefined;
+  #read: Map<string, Fact<T>> | undefined;
   readonly #isSame: (left: T, right: T) => boolean;
-  readonly #changed: ((key: string) => void) | undefined;
+  readonly #options: FactsOptions;
 
-  /** `isSame`: equal values change nothing; default: ===. `changed` is told of all others, after their readers. */
-  constructor(isSame: (left: T, right: T) => boolean = Object.is, changed?: (key: string) => void) {
+  /** `isSame`: equal values change nothing; default: ===. */
+  constructor(isSame: (left: T, right: T) => boolean = Object.is, options: FactsOptions = NO_OPTIONS) {
     this.#isSame = isSame;
-    this.#changed = changed;
+    this.#options = options;
   }
 
   /** The fact under a key, whether or not it has a value. Read it at once: what nobody reads may be forgotten. */
   at(key: string): Fact<T> {
+    this.#read ??= new Map();
     let fact = this.#read.get(key);
     if (fact === undefined) {
-      fact = new Fact(key, this);
+      fact = new Fact(key, this, this.#values.get(key));
       this.#read.set(key, fact);
     }
     return fact;
@@ -102,33 +114,58 @@ export class Facts<T> {
 
   set(key: string, value: T | undefined): void {
     if (this.#isUnchanged(this.#values.get(key), value)) return;
-    if (value === undefined) this.#values.delete(key);
-    else this.#values.set(key, value);
-    this.#read.get(key)?.changed();
-    this.#changed?.(key);
+    if (this.#own === undefined) {
+      this.#own = new Map(this.#values);
+      this.#values = this.#own;
+    }
+    if (value === undefined) this.#own.delete(key);
+    else this.#own.set(key, value);
+    this.#tell(key, value);
+    this.#endIfIdle();
   }
 
-  /** Make the values exactly these. */
+  /** Make the values exactly these. The map is kept, and must not change any more; a value that is set later goes to a copy. */
   setAll(values: ReadonlyMap<string, T>): void {
     finish(this.setAllSteps(values));
   }
 
-  /** Likewise in steps. */
+  /** Likewise in steps, during which no other value may be set. */
   *setAllSteps(values: ReadonlyMap<string, T>): Generator<void, void> {
+    const before = this.#values;
+    this.#values = values;
+    this.#own = undefined;
     let count = 0;
-    for (const key of this.#values.keys()) {
-      if (!values.has(key)) this.set(key, undefined);
+    for (const key of before.keys()) {
+      if (!values.has(key)) this.#tell(key, undefined);
       if (++count % STEP_LENGTH === 0) yield;
     }
     for (const [key, value] of values) {
-      this.set(key, value);
+      if (!this.#isUnchanged(before.get(key), value)) this.#tell(key, value);
       if (++count % STEP_LENGTH === 0) yield;
     }
+    this.#endIfIdle();
+  }
+
+  /** Likewise; the map is ours from now on. */
+  *takeAllSteps(values: Map<string, T>): Generator<void, void> {
+    yield* this.setAllSteps(values);
+    this.#own = values;
   }
 
   /** For facts: nobody reads it any more. */
   forget(key: string): void {
-    this.#read.delete(key);
+    this.#read?.delete(key);
+    this.#endIfIdle();
+  }
+
+  #tell(key: string, value: T | undefined): void {
+    this.#read?.get(key)?.change(value);
+    this.#options.changed?.(key);
+  }
+
+  #endIfIdle(): void {
+    const { idle } = this.#options;
+    if (idle !== undefined && this.#values.size === 0 && (this.#read?.size ?? 0) === 0) idle();
   }
 
   #isUnchanged(before: T | undefined, after: T | undefined): boolean {
@@ -137,145 +174,48 @@ export class Facts<T> {
   }
 }
 
-/** Told of what joins and leaves a collection, and of what is there and has changed (Collection.touch). */
-export interface Follower {
-  added(element: string): void;
-  removed(element: string): void;
-  touched(element: string): void;
-}
+const NO_OPTIONS: FactsOptions = {};
 
-/** A set of names that changes. It can be read whole, or followed one by one. */
-export class Collection extends Readable {
-  readonly #followers = new Set<Follower>();
-  readonly #elements = new Set<string>();
-  /** From the first time that somebody asks for one. */
-  #places: Map<string, number> | undefined;
-  readonly #freePlaces: number[] = [];
-  #placeCount = 0;
-  readonly #key: string;
-  readonly #home: Map<string, Collection>;
+/** All facts of one kind about two things, the first of which is mostly a host: what is said of one host is in one place. */
+export class PairFacts<T> {
+  readonly #byFirst = new Map<string, Facts<T>>();
+  readonly #isSame: (left: T, right: T) => boolean;
+  readonly #changed: ((first: string, second: string) => void) | undefined;
 
-  constructor(key: string, home: Map<string, Collection>) {
-    super();
-    this.#key = key;
-    this.#home = home;
+  /** Both as in Facts. */
+  constructor(isSame: (left: T, right: T) => boolean = Object.is, changed?: (first: string, second: string) => void) {
+    this.#isSame = isSame;
+    this.#changed = changed;
   }
 
-  get elements(): ReadonlySet<string> {
-    return this.#elements;
+  /** As Facts.at: read it at once. */
+  at(first: string, second: string): Fact<T> {
+    return this.#of(first).at(second);
   }
 
-  follow(follower: Follower): void {
-    this.#followers.add(follower);
+  get(first: string, second: string): T | undefined {
+    return this.#byFirst.get(first)?.get(second);
   }
 
-  unfollow(follower: Follower): void {
-    this.#followers.delete(follower);
-    this.forgetIfIdle();
+  set(first: string, second: string, value: T | undefined): void {
+    if (value === undefined) this.#byFirst.get(first)?.set(second, value);
+    else this.#of(first).set(second, value);
   }
 
-  add(element: string): void {
-    if (this.#elements.has(element)) return;
-    this.#elements.add(element);
-    for (const follower of this.#followers) follower.added(element);
-    this.invalidateReaders();
-  }
-
-  delete(element: string): void {
-    if (!this.#elements.delete(element)) return;
-    for (const follower of this.#followers) follower.removed(element);
-    const place = this.#places?.get(element);
-    if (place !== undefined) {
-      this.#places?.delete(element);
-      this.#freePlaces.push(place);
+  #of(first: string): Facts<T> {
+    let facts = this.#byFirst.get(first);
+    if (facts === undefined) {
+      const changed = this.#changed;
+      const fresh = new Facts(this.#isSame, {
+        changed: changed && ((second) => changed(first, second)),
+        idle: () => {
+          if (this.#byFirst.get(first) === fresh) this.#byFirst.delete(first);
+        },
+      });
+      facts = fresh;
+      this.#byFirst.set(first, fresh);
     }
-    this.invalidateReaders();
-  }
-
-  /** A small number that an element has for as long as it is there, and while its followers are told that it leaves. */
-  placeOf(element: string): number {
-    this.#places ??= new Map();
-    let place = this.#places.get(element);
-    if (place === undefined) {
-      place = this.#freePlaces.pop() ?? this.#placeCount++;
-      this.#places.set(element, place);
-    }
-    return place;
-  }
-
-  /** All places are below this. */
-  get placeCount(): number {
-    return Math.max(this.#placeCount, this.#elements.size);
-  }
-
-  /** What is known of an element has changed. Who reads the collection is not concerned. */
-  touch(element: string): void {
-    if (!this.#elements.has(element)) return;
-    for (const follower of this.#followers) follower.touched(element);
-  }
-
-  override forgetIfIdle(): void {
-    const isIdle = this.#elements.size === 0 && !this.isRead && this.#followers.size === 0;
-    if (isIdle) this.#home.delete(this.#key);
-  }
-}
-
-const EMPTY: ReadonlySet<string> = new Set();
-
-/** All collections of one kind, by key. */
-export class Collections {
-  readonly #collections = new Map<string, Collection>();
-
-  /** The collection under a key, empty or not. Read or follow it at once: an empty one that nobody reads may be forgotten. */
-  at(key: string): Collection {
-    let collection = this.#collections.get(key);
-    if (collection === undefined) {
-      collection = new Collection(key, this.#collections);
-      this.#collections.set(key, collection);
-    }
-    return collection;
-  }
-
-  elementsOf(key: string): ReadonlySet<string> {
-    return this.#collections.get(key)?.elements ?? EMPTY;
-  }
-
-  add(key: string, element: string): void {
-    this.at(key).add(element);
-  }
-
-  delete(key: string, element: string): void {
-    const collection = this.#collections.get(key);
-    collection?.delete(element);
-    collection?.forgetIfIdle();
-  }
-
-  touch(key: string, element: string): void {
-    this.#collections.get(key)?.touch(element);
-  }
-
-  /** Make the elements under a key exactly these. */
-  replace(key: string, elements: Iterable<string>): void {
-    const wanted = new Set(elements);
-    for (const element of [...this.elementsOf(key)]) if (!wanted.has(element)) this.delete(key, element);
-    for (const element of wanted) this.add(key, element);
-  }
-
-  /** Make all collections exactly these. */
-  replaceAll(collections: ReadonlyMap<string, Iterable<string>>): void {
-    finish(this.replaceAllSteps(collections));
-  }
-
-  /** Likewise in steps. */
-  *replaceAllSteps(collections: ReadonlyMap<string, Iterable<string>>): Generator<void, void> {
-    for (const key of this.#collections.keys()) {
-      if (!collections.has(key)) this.replace(key, []);
-      yield;
-    }
-    for (const [key, elements] of collections) {
-      this.replace(key, elements);
-      yield;
-    }
+    return facts;
   }
 }
 

@@ -8,7 +8,6 @@ import * as alive from '../pipeline/gateway-alive.ts';
 import * as failover from '../pipeline/gateway-failover.ts';
 import type { Network } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
-import { pairKey } from './facts.ts';
 import type { GatewayRouter } from './gateways.ts';
 import type { LocalNetwork } from './local-network.ts';
 import { flows, NOTHING, onInt, onTun } from './placement.ts';
@@ -34,7 +33,7 @@ export class FailoverOwners {
     if (type === undefined || !isTunnelled(type)) return [];
     const rank = hosts.indexOf(host);
     const better = rank < 0 ? hosts : hosts.slice(0, rank);
-    return better.flatMap((other) => view.read(this.#world.tunnels.at(pairKey(host, tunnelKey(type, other)))) ?? []);
+    return better.flatMap((other) => view.read(this.#world.tunnels.at(host, tunnelKey(type, other))) ?? []);
   }
 
   /** Back to br-int, for a host that serves: while it hears anybody, where there is somebody who is no gateway host. */
@@ -80,7 +79,7 @@ export class FailoverOwners {
     const profile = view.read(this.#world.profiles.at(name));
     if (profile === undefined || this.#sharedRouters(view, name).length === 0) return NOTHING;
     const keys = [...view.readAll(this.#world.tunnelsOf.at(name))];
-    const tunnels = keys.flatMap((key) => view.read(this.#world.tunnels.at(pairKey(name, key))) ?? []);
+    const tunnels = keys.flatMap((key) => view.read(this.#world.tunnels.at(name, key)) ?? []);
     const group = failover.hearingGroup(
       hearingGroupOf(name),
       tunnels.sort((left, right) => left - right),

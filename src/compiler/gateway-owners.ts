@@ -293,7 +293,7 @@ export class GatewayOwners {
         ? onTun(host, profile, flows(profile, { object, localVlan, ipv4Addresses }, arpForLocal))
         : NOTHING;
     }
-    const ofport = view.read(this.#world.tunnels.at(pairKey(host, tunnelKey(type, serving))));
+    const ofport = view.read(this.#world.tunnels.at(host, tunnelKey(type, serving)));
     if (ofport === undefined) return NOTHING;
     const entity = { object, localVlan, segmentationId, macAddress, ipv4Addresses, ofport };
     return onTun(host, profile, flows(profile, entity, remotePort));

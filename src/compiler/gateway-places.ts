@@ -4,7 +4,8 @@
  */
 import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Topology } from '../topology/model.ts';
-import { Collections, Facts, sameMeaning } from './facts.ts';
+import { Collections } from './collections.ts';
+import { Facts, sameMeaning } from './facts.ts';
 import {
   type BoundFloatingIp,
   buildGateways,

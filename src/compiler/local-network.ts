@@ -1,7 +1,6 @@
 /** A network as a host has it, for owners of routers. */
 import type { Network } from '../topology/model.ts';
 import type { View } from './engine.ts';
-import { pairKey } from './facts.ts';
 import { isTunnelled } from './site.ts';
 import type { HostProfile, World } from './world.ts';
 
@@ -15,7 +14,7 @@ export interface LocalNetwork {
 export function localNetwork(world: World, view: View, host: string, networkId: string): LocalNetwork | undefined {
   const profile = view.read(world.profiles.at(host));
   const network = view.read(world.networks.at(networkId));
-  const localVlan = view.read(world.localVlans.at(pairKey(host, networkId)));
+  const localVlan = view.read(world.localVlans.at(host, networkId));
   if (profile === undefined || network === undefined || localVlan === undefined) return undefined;
   return { host, profile, network, localVlan };
 }
@@ -24,7 +23,7 @@ export function localNetwork(world: World, view: View, host: string, networkId: 
 export function wayOut(world: World, view: View, { host, profile, network }: LocalNetwork): number | undefined {
   if (isTunnelled(network.networkType)) return view.read(world.patchTun.at(host));
   const bridge = bridgeOf(profile, network);
-  return bridge === undefined ? undefined : view.read(world.patchPhys.at(pairKey(host, bridge)));
+  return bridge === undefined ? undefined : view.read(world.patchPhys.at(host, bridge));
 }
 
 export function bridgeOf(profile: HostProfile, { physicalNetwork }: Network): string | undefined {

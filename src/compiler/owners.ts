@@ -10,7 +10,6 @@ import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { CentralOwners } from './central-owners.ts';
 import { type OwnerName, owner, type Placement, type View } from './engine.ts';
-import { pairKey } from './facts.ts';
 import { GatewayOwners } from './gateway-owners.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { MakePart, PortParts } from './port-parts.ts';
@@ -91,10 +90,10 @@ class SiteOwners {
     if (profile === undefined) return NOTHING;
     const object = `bridge ${bridge}`;
     const misses = phys.brPhys.misses(profile.features);
-    const patchInt = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
+    const patchInt = view.read(this.#world.physicalPatchInt.at(name, bridge));
     const outside =
       patchInt === undefined ? [] : flows(profile, { object, ofport: patchInt }, phys.fromEither, phys.untranslated);
-    const patchPhys = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
+    const patchPhys = view.read(this.#world.patchPhys.at(name, bridge));
     const inside = patchPhys === undefined ? [] : flows(profile, { object, ofport: patchPhys }, int.providerDefault);
     return [{ host: name, bridge, flows: [...misses, ...outside] }, ...onInt(name, profile, inside)];
   });
@@ -113,14 +112,14 @@ class SiteOwners {
         return hostMac === undefined ? NO_FLOWS : flowsOf(other, hostMac);
       });
     for (const bridge of view.readAll(this.#world.physicalBridgesOf.at(name))) {
-      const inside = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
+      const inside = view.read(this.#world.patchPhys.at(name, bridge));
       if (inside !== undefined) {
         rowsOn(profile.integrationBridge, (other, hostMac) => {
           const rule = name === other ? int.toThisHostByProvider : int.routedElsewhereByProvider;
           return flows(profile, { object: `host ${other}`, hostMac, ofport: inside }, rule);
         });
       }
-      const outside = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
+      const outside = view.read(this.#world.physicalPatchInt.at(name, bridge));
       if (outside === undefined) continue;
       rowsOn(bridge, (other, hostMac) => {
         if (name === other) return NO_FLOWS;
@@ -137,7 +136,7 @@ class SiteOwners {
   /** A tunnel, and what the host at its other end has routed: frames with that host's MAC come by no other tunnel. */
   readonly tunnelPort = owner('tunnel port', (view, name, key) => {
     const profile = view.read(this.#world.profiles.at(name));
-    const ofport = view.read(this.#world.tunnels.at(pairKey(name, key)));
+    const ofport = view.read(this.#world.tunnels.at(name, key));
     if (profile === undefined || ofport === undefined) return NOTHING;
     const { type, remoteHost } = tunnelKeyParts(key);
     const object = `host ${remoteHost}`;
@@ -165,7 +164,7 @@ class SiteOwners {
   readonly segment = owner('segment', (view, name, networkId) => {
     const profile = view.read(this.#world.profiles.at(name));
     const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
+    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
     if (profile === undefined || network === undefined || localVlan === undefined) return NOTHING;
     const object = `network ${networkId}`;
     const { networkType: type, segmentationId, physicalNetwork } = network;
@@ -177,11 +176,11 @@ class SiteOwners {
     if (bridge === undefined) return NOTHING;
     const wire = { object, localVlan, ...(segmentationId === undefined ? {} : { segmentationId }) };
     const placements: Placement[] = [];
-    const inside = view.read(this.#world.patchPhys.at(pairKey(name, bridge)));
+    const inside = view.read(this.#world.patchPhys.at(name, bridge));
     if (inside !== undefined) {
       placements.push(...onInt(name, profile, flows(profile, { ...wire, ofport: inside }, int.providerToLocalVlan)));
     }
-    const outside = view.read(this.#world.physicalPatchInt.at(pairKey(name, bridge)));
+    const outside = view.read(this.#world.physicalPatchInt.at(name, bridge));
     if (outside !== undefined) {
       const entity = { ...wire, ofport: outside };
       placements.push({ host: name, bridge, flows: flows(profile, entity, phys.localVlanToProvider) });
@@ -192,14 +191,14 @@ class SiteOwners {
   readonly flood = owner('flood', (view, name, networkId) => {
     const profile = view.read(this.#world.profiles.at(name));
     const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
+    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
     const { networkType: type, segmentationId } = network;
     if (!isTunnelled(type)) return NOTHING;
     const keys = profile.features.l2Population
       ? [...view.readAll(this.#world.site.hostsOf.at(networkId))].map((host) => tunnelKey(type, host))
       : [...view.readAll(this.#world.tunnelsOf.at(name))].filter((key) => tunnelKeyParts(key).type === type);
-    const ofports = keys.flatMap((key) => view.read(this.#world.tunnels.at(pairKey(name, key))) ?? []);
+    const ofports = keys.flatMap((key) => view.read(this.#world.tunnels.at(name, key)) ?? []);
     if (ofports.length === 0) return NOTHING;
     const entity = { object: `network ${networkId}`, localVlan, segmentationId, ofports };
     return onTun(name, profile, flows(profile, entity, tun.flood));
@@ -209,18 +208,17 @@ class SiteOwners {
   readonly tunnelledPorts = owner('tunnelled ports', (view, name, networkId) => {
     const profile = view.read(this.#world.profiles.at(name));
     const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(pairKey(name, networkId)));
+    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
     if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
     const { networkType: type, segmentationId } = network;
     if (!isTunnelled(type)) return NOTHING;
     const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
     const here = profile.templates.part(tun.arpForLocal, { localVlan });
     const { templates, features } = profile;
-    const ofports = remembered((host) => view.read(this.#world.tunnels.at(pairKey(name, tunnelKey(type, host)))));
+    const ofports = remembered((host) => view.read(this.#world.tunnels.at(name, tunnelKey(type, host))));
     const behind = templates.part(tun.remotePort, { localVlan, segmentationId, ofport: 0 });
     // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
-    const isAsked =
-      network.external || view.read(this.#world.site.presentNetworks.at(pairKey(name, networkId))) === true;
+    const isAsked = network.external || view.read(this.#world.site.presentNetworks.at(name, networkId)) === true;
     view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId) => {
       const location = this.#world.site.locations.get(portId);
       if (location === undefined) return NO_FLOWS;
@@ -242,7 +240,7 @@ class SiteOwners {
     // A router's port that somebody else plugs speaks for everyone.
     if (view.read(this.#world.pluggedPorts.at(portId)) !== undefined) return NOTHING;
     const profile = view.read(this.#world.profiles.at(name));
-    const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
+    const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
     if (profile === undefined || ofport === undefined) return NOTHING;
     const port = view.read(this.#world.ports.at(portId));
     const object = portObject(portId);

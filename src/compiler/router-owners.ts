@@ -11,7 +11,6 @@ import * as routerOut from '../pipeline/router-out.ts';
 import * as routerRoute from '../pipeline/router-route.ts';
 import type { Network, Port } from '../topology/model.ts';
 import { owner, type Placement, type View } from './engine.ts';
-import { pairKey } from './facts.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { PortParts } from './port-parts.ts';
 import type { Gateway, PluggedPort, RoutedInterface, RoutedRouter } from './routing.ts';
@@ -145,7 +144,7 @@ export class RouterOwners {
   /** An address that the controller has found behind a port. Its MAC may be another than the port's. */
   readonly resolved = owner('resolved neighbour', (view, name, networkId, ipText) => {
     const there = this.#localNetwork(view, name, networkId);
-    const found = view.read(this.#world.neighbours.at(pairKey(networkId, ipText)));
+    const found = view.read(this.#world.neighbours.at(networkId, ipText));
     if (there === undefined || found === undefined) return NOTHING;
     const { profile, localVlan } = there;
     const { macAddress, portId } = found;
@@ -156,7 +155,7 @@ export class RouterOwners {
     if (port === undefined || port.macAddress === macAddress) return row;
     const location = view.read(this.#world.site.locations.at(portId));
     if (location !== name) return [...row, ...this.#behindTunnel(view, there, { object, macAddress, location })];
-    const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
+    const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
     if (ofport === undefined) return row;
     const receiver = { object, macAddress, ofport };
     const here = onInt(name, profile, flows(profile, { ...receiver, localVlan }, routerOut.deliverHere));
@@ -166,15 +165,15 @@ export class RouterOwners {
   /** What a guest's port gets from the routers of its network. */
   readonly routedPort = owner('routed port', (view, name, portId) => {
     const port = view.read(this.#world.ports.at(portId));
-    const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
+    const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
     if (port === undefined || ofport === undefined || !port.adminStateUp || !isServiceable(port)) return NOTHING;
     const there = this.#localNetwork(view, name, port.networkId);
     if (there?.profile.features.distributedRouting !== true) return NOTHING;
     const { profile, localVlan } = there;
     const gateways = this.#gatewaysOf(view, name, port);
     const { routedNetworks, centralNetworks } = this.#world.site;
-    const isRouted = view.read(routedNetworks.at(pairKey(name, port.networkId))) === true;
-    const isHeard = isRouted || view.read(centralNetworks.at(pairKey(name, port.networkId))) === true;
+    const isRouted = view.read(routedNetworks.at(name, port.networkId)) === true;
+    const isHeard = isRouted || view.read(centralNetworks.at(name, port.networkId)) === true;
     const receiver = { object: portObject(portId), macAddress: port.macAddress, ofport };
     const entity = { ...receiver, localVlan };
     // Also where its own network has no router: the rows that a tag would meet are those of other networks.
@@ -190,7 +189,7 @@ export class RouterOwners {
   /** A centralised port (sg) that somebody else has plugged in: routed frames are for it too. */
   readonly centralisedPort = owner('centralised port', (view, name, portId) => {
     const port = view.read(this.#world.pluggedPorts.at(portId));
-    const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
+    const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
     if (port?.kind !== 'sg' || port.subnetId === undefined || ofport === undefined) return NOTHING;
     const there = this.#localNetwork(view, name, port.networkId);
     if (there === undefined) return NOTHING;
@@ -212,7 +211,7 @@ export class RouterOwners {
     const answered: { readonly port: PluggedPort; readonly entity: dvr.PluggedRouterPort }[] = [];
     for (const portId of [...portIds]) {
       const port = view.read(this.#world.pluggedPorts.at(portId));
-      const ofport = view.read(this.#world.bindings.at(pairKey(name, portId)))?.ofport;
+      const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
       if (port?.ip === undefined || ofport === undefined) continue;
       const { macAddress } = port;
       const object = `router ${port.routerId}`;
@@ -239,7 +238,7 @@ export class RouterOwners {
   #localNetwork(view: View, host: string, networkId: string): LocalNetwork | undefined {
     const profile = view.read(this.#world.profiles.at(host));
     const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(pairKey(host, networkId)));
+    const localVlan = view.read(this.#world.localVlans.at(host, networkId));
     if (profile === undefined || network === undefined || localVlan === undefined) return undefined;
     return { host, profile, network, localVlan };
   }
@@ -248,7 +247,7 @@ export class RouterOwners {
   #wayOut(view: View, { host, profile, network }: LocalNetwork): number | undefined {
     if (isTunnelled(network.networkType)) return view.read(this.#world.patchTun.at(host));
     const bridge = bridgeOf(profile, network);
-    return bridge === undefined ? undefined : view.read(this.#world.patchPhys.at(pairKey(host, bridge)));
+    return bridge === undefined ? undefined : view.read(this.#world.patchPhys.at(host, bridge));
   }
 
   /** A router's MAC stays on its host. */
@@ -306,7 +305,7 @@ export class RouterOwners {
   ): readonly Placement[] {
     const { networkType: type, segmentationId } = network;
     if (location === undefined || segmentationId === undefined || !isTunnelled(type)) return NOTHING;
-    const ofport = view.read(this.#world.tunnels.at(pairKey(host, tunnelKey(type, location))));
+    const ofport = view.read(this.#world.tunnels.at(host, tunnelKey(type, location)));
     if (ofport === undefined) return NOTHING;
     const entity = { object, localVlan, segmentationId, macAddress, ipv4Addresses: [], ofport };
     return onTun(host, profile, flows(profile, entity, remotePort));
@@ -322,7 +321,7 @@ export class RouterOwners {
     const gateways = subnetIds.flatMap((subnetId) => view.read(this.#world.gateways.at(subnetId)) ?? []);
     return gateways
       .filter(({ portIds }) => {
-        const isHere = (id: string) => view.read(this.#world.bindings.at(pairKey(host, id))) !== undefined;
+        const isHere = (id: string) => view.read(this.#world.bindings.at(host, id)) !== undefined;
         return portIds === undefined || portIds.some(isHere);
       })
       .sort(compareGateways);

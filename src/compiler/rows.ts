@@ -4,29 +4,37 @@
  */
 import { STEP_LENGTH } from '../lib/steps.ts';
 import type { BridgeLedger } from './book.ts';
-import type { Collection, Follower } from './facts.ts';
-import { NO_FLOW } from './flow-slab.ts';
+import type { Collection, Follower } from './collections.ts';
 import type { Rendered } from './templates.ts';
 
 /** Something to be looked at in the pass to come. */
 export interface Stale {
-  /** Gives how many owners, or rows of one, it rendered. In steps, between which it may become stale again, or end. */
-  renderIfStale(): Generator<void, number>;
+  /** For whose bridges; '': for nobody's. */
+  readonly host: string;
+  /** There is more to render. */
+  readonly isStale: boolean;
+  /** Render some of it. Gives how many owners, or rows of one. In between it may become stale again, or end. */
+  render(): number;
 }
 
 export interface RowsOptions {
   readonly collection: Collection;
   readonly ledger: BridgeLedger;
-  readonly flowsOf: (element: string) => Rendered;
-  readonly markStale: (rows: Rows) => void;
+  /** `place`: of the element in its collection. What claims them gives NO_FLOW, -1, where there are none. */
+  readonly flowsOf: (element: string, place: number) => Rendered;
+  readonly queue: { markStale(rows: Stale): void };
 }
 
-/** The flows of one owner on one bridge, element by element. */
+/** The flows of one owner on one bridge, element by element. Whoever makes it has it rendered for the first time. */
 export class Rows implements Follower, Stale {
   readonly #options: RowsOptions;
-  /** By place of an element in the collection: what its flows are released by, and 1; 0: it has none. */
+  /** By place of an element: what its flows are released by, and 1; 0: it has none. */
   #claims: number[] = [];
+  /** Places that were there at first, and how many of these have been rendered. */
+  #firstCount = -1;
+  #begun = 0;
   #stale: Set<string> | undefined;
+  #isQueued = true;
   #hasEnded = false;
 
   constructor(options: RowsOptions) {
@@ -34,26 +42,20 @@ export class Rows implements Follower, Stale {
     options.collection.follow(this);
   }
 
-  /** Render them all, in steps. What joins, leaves or changes meanwhile is seen to. Gives how many. */
-  *begin(): Generator<void, number> {
-    this.#stale = undefined;
-    const { elements, placeCount } = this.#options.collection;
-    this.#claims = new Array<number>(placeCount).fill(0);
-    let rendered = 0;
-    for (const element of elements) {
-      if (this.#hasEnded) break;
-      this.#render(element);
-      rendered += 1;
-      if (rendered % STEP_LENGTH === 0) yield;
-    }
-    return rendered;
+  get host(): string {
+    return this.#options.ledger.host;
+  }
+
+  get isStale(): boolean {
+    return this.#isQueued;
   }
 
   end(): void {
     this.#hasEnded = true;
-    this.#stale?.clear();
-    this.#options.collection.unfollow(this);
-    for (const claims of this.#claims) if (claims !== 0) this.#options.ledger.releaseAll(claims - 1);
+    this.#stale = undefined;
+    const { collection, ledger } = this.#options;
+    collection.unfollow(this);
+    for (const claims of this.#claims) if (claims !== 0) ledger.releaseAll(claims - 1);
     this.#claims = [];
   }
 
@@ -62,11 +64,11 @@ export class Rows implements Follower, Stale {
   }
 
   touched(element: string): void {
-    if (this.#stale === undefined) {
-      this.#stale = new Set();
-      this.#options.markStale(this);
-    }
+    this.#stale ??= new Set();
     this.#stale.add(element);
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.#options.queue.markStale(this);
   }
 
   removed(element: string): void {
@@ -74,29 +76,49 @@ export class Rows implements Follower, Stale {
     this.#release(this.#options.collection.placeOf(element));
   }
 
-  *renderIfStale(): Generator<void, number> {
-    const stale = this.#stale;
-    if (stale === undefined) return 0;
-    let rendered = 0;
-    // What becomes stale between two steps comes to the end of the same set; what leaves is taken out of it.
-    for (const element of stale) {
-      stale.delete(element);
-      this.#render(element);
-      rendered += 1;
-      if (rendered % STEP_LENGTH === 0) yield;
-    }
-    this.#stale = undefined;
+  render(): number {
+    const rendered = this.#hasEnded ? 0 : this.#renderFirst() + this.#renderStale();
+    this.#isQueued = !this.#hasEnded && (this.#stale !== undefined || this.#begun < this.#firstCount);
     return rendered;
   }
 
-  #render(element: string): void {
+  /** The next ones of those that have never been rendered. */
+  #renderFirst(): number {
     const { collection, flowsOf, ledger } = this.#options;
-    const place = collection.placeOf(element);
-    this.#release(place);
-    const claims = ledger.claimAll(flowsOf(element));
-    if (claims === NO_FLOW) return;
-    while (place >= this.#claims.length) this.#claims.push(0);
-    this.#claims[place] = claims + 1;
+    if (this.#firstCount < 0) {
+      this.#firstCount = collection.placeCount;
+      this.#claims = new Array<number>(this.#firstCount).fill(0);
+    }
+    const end = Math.min(this.#begun + STEP_LENGTH, this.#firstCount);
+    let rendered = 0;
+    for (; this.#begun < end; this.#begun++) {
+      const place = this.#begun;
+      const element = collection.elementAt(place);
+      // It has become stale before, and was rendered as that.
+      if (element === undefined || this.#claims[place] !== 0) continue;
+      this.#claims[place] = ledger.claimAll(flowsOf(element, place)) + 1;
+      rendered += 1;
+    }
+    return rendered;
+  }
+
+  /** What becomes stale between two steps comes to the end of the same set; what leaves is taken out of it. */
+  #renderStale(): number {
+    const stale = this.#stale;
+    if (stale === undefined) return 0;
+    const { collection, flowsOf, ledger } = this.#options;
+    let rendered = 0;
+    for (const element of stale) {
+      if (rendered === STEP_LENGTH) return rendered;
+      stale.delete(element);
+      const place = collection.placeOf(element);
+      this.#release(place);
+      while (place >= this.#claims.length) this.#claims.push(0);
+      this.#claims[place] = ledger.claimAll(flowsOf(element, place)) + 1;
+      rendered += 1;
+    }
+    this.#stale = undefined;
+    return rendered;
   }
 
   #release(place: number): void {

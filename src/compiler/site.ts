@@ -9,7 +9,8 @@ import { HeddleError } from '../lib/errors.ts';
 import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
 import type { Host, Port, Topology } from '../topology/model.ts';
-import { Collections, Facts, pairKey } from './facts.ts';
+import { Collections, type Names } from './collections.ts';
+import { Facts, PairFacts } from './facts.ts';
 import { GatewayPlaces } from './gateway-places.ts';
 import { isTunnelled, tunnelPortName } from './names.ts';
 import { PairCounts } from './pair-counts.ts';
@@ -71,7 +72,7 @@ export class Site {
   #topology: Topology | undefined;
   #routing: RoutingModel = NO_ROUTING;
   /** Where each port is, of hosts that the topology has. */
-  readonly locations = new Facts<string>(Object.is, (id) => this.touchPort(id));
+  readonly locations = new Facts<string>(Object.is, { changed: (id) => this.touchPort(id) });
   /** Ids of the ports of a network that are somewhere. By network id. */
   readonly portsOf = new Collections();
   /** Names of the hosts that have ports of a network, a router's that is plugged in among them. By network id. */
@@ -82,14 +83,14 @@ export class Site {
   readonly routersOf = new Collections();
   /** Ids of the networks of those routers. By host name. */
   readonly routedNetworksOf = new Collections();
-  /** A network has such a router on a host: pairKey of host and network. */
-  readonly routedNetworks = new Facts<true>();
-  /** A host has ports of a network: pairKey of host and network. */
-  readonly presentNetworks = new Facts<true>();
+  /** A network has such a router on a host: (host, network id). */
+  readonly routedNetworks = new PairFacts<true>();
+  /** A host has ports of a network: (host, network id). */
+  readonly presentNetworks = new PairFacts<true>();
   /** Ids of the networks that a host has guests on, and that have a router which is on gateway hosts alone. By host name. */
   readonly centralNetworksOf = new Collections();
-  /** The same by pairKey of host and network. */
-  readonly centralNetworks = new Facts<true>();
+  /** The same: (host, network id). */
+  readonly centralNetworks = new PairFacts<true>();
   /** Ways outside. */
   readonly gateways = new GatewayPlaces((portId) => this.locations.get(portId));
   /** What was said, whether or not the topology has the port and the host. */
@@ -135,7 +136,7 @@ export class Site {
       listAt(portsOf, port.networkId).push(port.id);
       this.#countPort(port, host, 1);
     }
-    yield* this.locations.setAllSteps(located);
+    yield* this.locations.takeAllSteps(located);
     yield* this.portsOf.replaceAllSteps(portsOf);
     yield* this.gateways.setTopologySteps(topology, this.#routing);
     for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) {
@@ -209,7 +210,7 @@ export class Site {
   }
 
   /** Ids of the networks that a host has. */
-  networksOn(host: string): ReadonlySet<string> {
+  networksOn(host: string): Names {
     return this.networksOf.elementsOf(host);
   }
 
@@ -258,15 +259,15 @@ export class Site {
       ...syncInverse(this.#membersOf, host, this.networksOn(host), networks),
     ];
     for (const id of this.#presentOn.get(host) ?? NONE) {
-      if (!present.has(id)) this.presentNetworks.set(pairKey(host, id), undefined);
+      if (!present.has(id)) this.presentNetworks.set(host, id, undefined);
     }
-    for (const id of present) this.presentNetworks.set(pairKey(host, id), true);
+    for (const id of present) this.presentNetworks.set(host, id, true);
     this.#presentOn.set(host, present);
     this.#refreshCentral(host, present);
     for (const id of this.routedNetworksOf.elementsOf(host)) {
-      if (!routed.has(id)) this.routedNetworks.set(pairKey(host, id), undefined);
+      if (!routed.has(id)) this.routedNetworks.set(host, id, undefined);
     }
-    for (const id of routed) this.routedNetworks.set(pairKey(host, id), true);
+    for (const id of routed) this.routedNetworks.set(host, id, true);
     const routerIds = routers.map(({ id }) => id);
     this.routersOf.replace(host, routerIds);
     this.routedNetworksOf.replace(host, routed);
@@ -279,9 +280,9 @@ export class Site {
     const routes = this.#topology !== undefined && described !== undefined && hasRouters(this.#topology, described);
     const central = new Set([...present].filter((id) => routes && this.gateways.centralNetworks.has(id)));
     for (const id of this.centralNetworksOf.elementsOf(host)) {
-      if (!central.has(id)) this.centralNetworks.set(pairKey(host, id), undefined);
+      if (!central.has(id)) this.centralNetworks.set(host, id, undefined);
     }
-    for (const id of central) this.centralNetworks.set(pairKey(host, id), true);
+    for (const id of central) this.centralNetworks.set(host, id, true);
     this.centralNetworksOf.replace(host, central);
   }
 
@@ -354,12 +355,7 @@ function meshKeys(topology: Topology): Set<string> {
 }
 
 /** Bring a host into, and out of, the collections of names that it has now, and had before. Returns those that changed. */
-function syncInverse(
-  collections: Collections,
-  host: string,
-  before: ReadonlySet<string>,
-  after: ReadonlySet<string>,
-): readonly string[] {
+function syncInverse(collections: Collections, host: string, before: Names, after: Names): readonly string[] {
   const added = [...after].filter((name) => !before.has(name));
   const removed = [...before].filter((name) => !after.has(name));
   for (const name of added) collections.add(name, host);

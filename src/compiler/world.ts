@@ -6,7 +6,8 @@ import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Features } from '../pipeline/features.ts';
 import type { NatZones } from '../pipeline/nat.ts';
 import type { Host, Network, Port, Topology } from '../topology/model.ts';
-import { Collections, Facts, pairKey, sameMeaning } from './facts.ts';
+import { Collections } from './collections.ts';
+import { Facts, PairFacts, pairKey, sameMeaning } from './facts.ts';
 import { type MakePart, PortParts } from './port-parts.ts';
 import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
 import { Site } from './site.ts';
@@ -79,9 +80,11 @@ export class World {
   // From the topology.
   readonly profiles = new Facts<HostProfile>(sameMeaning);
   readonly networks = new Facts<Network>(sameMeaning);
-  readonly ports = new Facts<Port>(sameMeaning, (id) => {
-    for (const parts of this.#portParts) parts.forget(id);
-    this.site.touchPort(id);
+  readonly ports = new Facts<Port>(sameMeaning, {
+    changed: (id) => {
+      for (const parts of this.#portParts) parts.forget(id);
+      this.site.touchPort(id);
+    },
   });
 
   readonly routers = new Facts<RoutedRouter>(sameMeaning);
@@ -93,7 +96,7 @@ export class World {
 
   // Found by the controller.
   /** (network id, address as text). */
-  readonly neighbours = new Facts<ResolvedNeighbour>(sameMeaning);
+  readonly neighbours = new PairFacts<ResolvedNeighbour>(sameMeaning);
   /** Addresses as text, by network id. */
   readonly neighboursOf = new Collections();
 
@@ -105,24 +108,24 @@ export class World {
   /** Given by the controller, kept for ever. By router id. */
   readonly zones = new Facts<RouterZones>(sameMeaning);
 
-  // From the switches; two names are a pairKey.
+  // From the switches.
   /** (host, network id). */
-  readonly localVlans = new Facts<number>();
+  readonly localVlans = new PairFacts<number>();
   /** Host to ofport of patch-tun on its br-int, and of patch-int on its br-tun. */
   readonly patchTun = new Facts<number>();
   readonly patchInt = new Facts<number>();
   /** (host, physical bridge) to ofport of int-br-X on br-int, and of phy-br-X on the bridge. */
-  readonly patchPhys = new Facts<number>();
-  readonly physicalPatchInt = new Facts<number>();
+  readonly patchPhys = new PairFacts<number>();
+  readonly physicalPatchInt = new PairFacts<number>();
   /** (host, port id). */
-  readonly bindings = new Facts<Binding>(sameMeaning);
+  readonly bindings = new PairFacts<Binding>(sameMeaning);
   /** (host, tunnel key) to ofport. */
-  readonly tunnels = new Facts<number>();
+  readonly tunnels = new PairFacts<number>();
   /** Hosts that have a tunnel bridge. */
   readonly tunnelBridges = new Facts<true>();
 
   /** MAC of each host that routes. */
-  readonly hostMacs = new Facts<number>(Object.is, (host) => this.routingHosts.touch(ALL, host));
+  readonly hostMacs = new Facts<number>(Object.is, { changed: (host) => this.routingHosts.touch(ALL, host) });
 
   /** Hosts of the topology whose switches are known. Key: ALL. */
   readonly hosts = new Collections();
@@ -201,7 +204,7 @@ export class World {
   /** An address that the topology gives to no port is at a port, or at none. */
   setNeighbour(networkId: string, ip: Ip, found: ResolvedNeighbour | undefined): void {
     const text = ipToText(ip);
-    this.neighbours.set(pairKey(networkId, text), found);
+    this.neighbours.set(networkId, text, found);
     this.site.setHolder(networkId, ip, found?.portId);
     if (found === undefined) this.neighboursOf.delete(networkId, text);
     else this.neighboursOf.add(networkId, text);
@@ -238,12 +241,12 @@ export class World {
 
   #setPairs<T>(
     host: string,
-    facts: Facts<T>,
+    facts: PairFacts<T>,
     before: ReadonlyMap<string, T> | undefined,
     after: ReadonlyMap<string, T> | undefined,
   ): void {
-    for (const key of before?.keys() ?? []) if (!after?.has(key)) facts.set(pairKey(host, key), undefined);
-    for (const [key, value] of after ?? []) facts.set(pairKey(host, key), value);
+    for (const key of before?.keys() ?? []) if (!after?.has(key)) facts.set(host, key, undefined);
+    for (const [key, value] of after ?? []) facts.set(host, key, value);
   }
 }
 

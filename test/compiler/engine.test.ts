@@ -1,7 +1,8 @@
 /** The engine by itself: what is rendered when, who is told what, and what two owners of one flow come to. */
 import { describe, expect, test } from 'vitest';
+import { Collections } from '../../src/compiler/collections.ts';
 import { Engine, owner, type Placement } from '../../src/compiler/engine.ts';
-import { Collections, Facts, sameMeaning } from '../../src/compiler/facts.ts';
+import { Facts, sameMeaning } from '../../src/compiler/facts.ts';
 import type { Action } from '../../src/flow/action.ts';
 import { PORT } from '../../src/flow/flow.ts';
 import { METER_FLAGS } from '../../src/flow/meter.ts';
@@ -85,7 +86,7 @@ test('rows that join, leave, change and end while they are rendered', () => {
   const COUNT = 400;
   const groups = new Collections();
   const rows = new Collections();
-  const numbers = new Facts<number>(Object.is, (name) => rows.touch(name.slice(0, 1), name));
+  const numbers = new Facts<number>(Object.is, { changed: (name) => rows.touch(name.slice(0, 1), name) });
   const many = owner('many', (view, group) => {
     view.rows(rows.at(group), { host: 'h', bridge: 'b' }, (name) => {
       const number = numbers.get(name);

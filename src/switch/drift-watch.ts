@@ -172,6 +172,18 @@ export class DriftWatch {
   }
 }
 
+/**
+ * Whether these are the beginning of the bridge's end: so many flows went that it is worth asking, and none is left. To fill it
+ * then takes a fraction of what it takes to look at each flow that goes. Rejects with ConnectionClosedError.
+ */
+export async function isWiped(connection: SwitchConnection, changes: Iterable<Change>): Promise<boolean> {
+  let deletedCount = 0;
+  for (const { event } of changes) if (event === 'deleted') deletedCount += 1;
+  if (deletedCount < LIMITS.wipedFlows) return false;
+  const counts = await connection.flowCounts();
+  return [...counts.values()].every((count) => count === 0);
+}
+
 /** What of the changes the book did not want; in turns (turns.ts). */
 export function* findDrift(changes: Iterable<Change>, book: BridgeBook): Generator<void, Drift[]> {
   const encoder = new FlowEncoder();

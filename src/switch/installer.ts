@@ -14,7 +14,7 @@ import type { SwitchConnection } from '../openflow/connection.ts';
 import { type PacketInCounts, sumOfPacketIns } from '../openflow/packet-in-budget.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
 import { BridgeComparer, operationsOf, presentNumbers, refusalsOf } from './compare-bridge.ts';
-import { DriftWatch, findDrift } from './drift-watch.ts';
+import { DriftWatch, findDrift, isWiped } from './drift-watch.ts';
 import { type BridgeDump, isToFill } from './fill-bridge.ts';
 import { type Operation, OperationEncoder, operationKey } from './operations.ts';
 import { PendingChanges } from './pending-changes.ts';
@@ -280,7 +280,7 @@ export class BridgeInstaller {
     const generation = this.#generationWanted;
     const { operations, unwritable, withdrawn } = await inTurns(this.#pending.take(this.#encoder));
     for (const desired of withdrawn) this.#refused.forget(desired);
-    const repairs = await this.#repairs(operations);
+    const repairs = await this.#repairs(connection, operations);
     this.#assertCurrent(connection);
     await this.#sender.send(connection, [...operations.values(), ...repairs], unwritable);
     this.#generationConfirmed = generation;
@@ -288,11 +288,11 @@ export class BridgeInstaller {
   }
 
   /** Of the flows that are about to be sent in any case none is drift. */
-  async #repairs(operations: ReadonlyMap<string, Operation>): Promise<Operation[]> {
+  async #repairs(connection: SwitchConnection, operations: ReadonlyMap<string, Operation>): Promise<Operation[]> {
     if (!this.#watch.hasUpdates) return [];
     const { changes, needsAudit } = this.#watch.take();
-    if (needsAudit) {
-      // Flows went with their group: they cannot come back before it.
+    if (needsAudit || (await isWiped(connection, changes.values()))) {
+      // Flows went with their group: they cannot come back before it. Or all of them went.
       this.audit();
       return [];
     }

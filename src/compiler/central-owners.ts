@@ -3,9 +3,9 @@
  * when such a router asks, where they are. Beside router-owners.ts; owners.ts calls these.
  */
 import * as routerIn from '../pipeline/router-in.ts';
-import { owner } from './engine.ts';
 import { localNetwork } from './local-network.ts';
 import { flows, NOTHING, onInt } from './placement.ts';
+import { owner } from './view.ts';
 import type { World } from './world.ts';
 
 export class CentralOwners {

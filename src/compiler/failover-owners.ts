@@ -7,11 +7,11 @@ import { LIMITS } from '../lib/limits.ts';
 import * as alive from '../pipeline/gateway-alive.ts';
 import * as failover from '../pipeline/gateway-failover.ts';
 import type { Network } from '../topology/model.ts';
-import { owner, type Placement, type View } from './engine.ts';
 import type { GatewayRouter } from './gateways.ts';
 import type { LocalNetwork } from './local-network.ts';
 import { flows, NOTHING, onInt, onTun } from './placement.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
+import { owner, type Placement, type View } from './view.ts';
 import { ALL, type World } from './world.ts';
 
 export class FailoverOwners {

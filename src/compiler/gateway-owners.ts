@@ -12,7 +12,6 @@ import * as outside from '../pipeline/outside.ts';
 import { fromRouter } from '../pipeline/router-out.ts';
 import { neighbour, route } from '../pipeline/router-route.ts';
 import type { Network } from '../topology/model.ts';
-import { owner, type Placement, type View } from './engine.ts';
 import { pairKey } from './facts.ts';
 import { FailoverOwners, wayGroupOf } from './failover-owners.ts';
 import type { BoundFloatingIp, GatewayRouter } from './gateways.ts';
@@ -20,6 +19,7 @@ import { bridgeOf, type LocalNetwork, localNetwork, wayOut } from './local-netwo
 import { flows, NOTHING, onInt, onTun } from './placement.ts';
 import { egressMacs } from './router-owners.ts';
 import { isTunnelled, tunnelKey } from './site.ts';
+import { owner, type Placement, type View } from './view.ts';
 import type { World } from './world.ts';
 
 /** A network and the port to its wire. */

@@ -1,7 +1,7 @@
 /** A network as a host has it, for owners of routers. */
 import type { Network } from '../topology/model.ts';
-import type { View } from './engine.ts';
 import { isTunnelled } from './site.ts';
+import type { View } from './view.ts';
 import type { HostProfile, World } from './world.ts';
 
 export interface LocalNetwork {

@@ -9,12 +9,12 @@ import * as tun from '../pipeline/br-tun.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { CentralOwners } from './central-owners.ts';
-import { type OwnerName, owner, type Placement, type View } from './engine.ts';
 import { GatewayOwners } from './gateway-owners.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { MakePart, PortParts } from './port-parts.ts';
 import { RouterOwners } from './router-owners.ts';
 import { isTunnelled, tunnelKey, tunnelKeyParts } from './site.ts';
+import { type OwnerName, owner, type Placement, type View } from './view.ts';
 import { ALL, portObject, type World } from './world.ts';
 
 /** Ports of a router that every host has: no host is the place of their MAC. */

@@ -1,7 +1,7 @@
 /** What owners hand to the engine: the flows of entities, and where they belong. Serves owners.ts and router-owners.ts. */
 import type { Entity, Rule } from '../pipeline/language.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
-import type { Placement } from './engine.ts';
+import type { Placement } from './view.ts';
 import type { HostProfile } from './world.ts';
 
 export const NOTHING: readonly Placement[] = [];

@@ -10,11 +10,11 @@ import * as routerIn from '../pipeline/router-in.ts';
 import * as routerOut from '../pipeline/router-out.ts';
 import * as routerRoute from '../pipeline/router-route.ts';
 import type { Network, Port } from '../topology/model.ts';
-import { owner, type Placement, type View } from './engine.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { PortParts } from './port-parts.ts';
 import type { Gateway, PluggedPort, RoutedInterface, RoutedRouter } from './routing.ts';
 import { isServiceable, isTunnelled, tunnelKey } from './site.ts';
+import { owner, type Placement, type View } from './view.ts';
 import { type HostProfile, portObject, type World } from './world.ts';
 
 /** A network as a host has it. */

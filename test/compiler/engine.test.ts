@@ -1,8 +1,9 @@
 /** The engine by itself: what is rendered when, who is told what, and what two owners of one flow come to. */
 import { describe, expect, test } from 'vitest';
 import { Collections } from '../../src/compiler/collections.ts';
-import { Engine, owner, type Placement } from '../../src/compiler/engine.ts';
+import { Engine } from '../../src/compiler/engine.ts';
 import { Facts, sameMeaning } from '../../src/compiler/facts.ts';
+import { owner, type Placement } from '../../src/compiler/view.ts';
 import type { Action } from '../../src/flow/action.ts';
 import { PORT } from '../../src/flow/flow.ts';
 import { METER_FLAGS } from '../../src/flow/meter.ts';

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Capture } from '../../scripts/support/lab/capture.ts';
 import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Host } from '../../scripts/support/lab/host.ts';
 import { UNDERLAY_BRIDGE } from '../../scripts/support/lab/lab.ts';
@@ -28,7 +29,7 @@ const WIRES = ['underlay', 'public', 'management'] as const;
 const LOST_BY_CHANCE = 5;
 
 /** The router of seed 002: all of it on one node at a time. */
-const LEGACY = { ip: '203.0.113.22', guest: '30.0.0.11' } as const;
+const LEGACY = { ip: '203.0.113.22', mac: macOf(0x12b), guest: '30.0.0.11' } as const;
 
 const AGENTS = {
   node3: { dvr_mac: HOST_MAC.node3, agent_mode: 'dvr_snat', gateway_priority: 20 },
@@ -37,6 +38,13 @@ const AGENTS = {
 
 /** node2 has no wire to the world, so that the gateway hosts serve its floating IP. */
 const HOSTS = { ...NORTH_SOUTH.hostsByName, node2: { dvr_mac: HOST_MAC.node2, bridge_mappings: {} }, ...AGENTS };
+
+/** From a gateway's MAC and address, to everyone, for nobody. */
+const isAnnouncement = (frame: string, ip: string, mac: string): boolean =>
+  frame.includes(`${mac} > ff:ff:ff:ff:ff:ff`) &&
+  frame.includes('ttl 1,') &&
+  frame.includes(` ${ip}.`) &&
+  frame.includes(' > 255.255.255.255.9:');
 
 /** Two gateway hosts; the guests are elsewhere. */
 const OPTIONS: SiteOptions = {
@@ -66,7 +74,7 @@ const OPTIONS: SiteOptions = {
         external_gateway_info: {
           network: 'public',
           external_fixed_ips: [LEGACY.ip],
-          mac_address: macOf(0x12b),
+          mac_address: LEGACY.mac,
         },
       },
     ],
@@ -205,6 +213,59 @@ describe('two gateway hosts', { retry: 0 }, () => {
     expect(legacy).toBeLessThan(1_000);
   }
 
+  /** By what a gateway host says where it is, as it leaves the host. */
+  const announcementsOf = (host: Host): Promise<Capture> =>
+    up.site.lab.capture({ namespace: host.namespace, link: 'seg0', direction: 'out', filter: 'udp dst port 9' });
+
+  /**
+   * The one that serves fails while nobody inside speaks, and nobody outside asks who has an address. Switches outside have learnt
+   * where the gateways' MACs are, and must learn anew.
+   */
+  async function failingSilently(name: GatewayHost, fault: Fault): Promise<void> {
+    await eventually(`${name} serves`, () => servesAlone(name));
+    const { lab } = up.site;
+    const { provider } = up.outside;
+    const reached = [
+      { ip: FLOATING.c, mac: GATEWAY.mac },
+      { ip: GATEWAY.ip, mac: GATEWAY.mac },
+      { ip: LEGACY.ip, mac: LEGACY.mac },
+    ];
+    const areLearntAt = async (host: GatewayHost) =>
+      (await Promise.all(reached.map(({ mac }) => lab.learntAt('public', mac)))).every((found) => found === host);
+    await provider.ip(reached.map(({ ip, mac }) => `neigh replace ${ip} lladdr ${mac} dev eth0 nud permanent`));
+    const captures = { failed: await announcementsOf(hostOf(name)), other: await announcementsOf(hostOf(other(name))) };
+    const watchedFrom = Date.now();
+    const pings = await Promise.all(reached.map(({ ip }) => up.outside.startPing(ip, 20)));
+    await eventually('it says where it is', () => captures.failed.frames.length > 4);
+    expect(await areLearntAt(name)).toBe(true);
+    expect(captures.other.frames).toEqual([]);
+    const failedAt = Date.now();
+    await FAULTS[fault].inject(hostOf(name));
+    await eventually('switches outside have learnt it', () => areLearntAt(other(name)), { intervalMs: 20 });
+    const before = pings.map((ping) => ping.received);
+    await eventually('it answers again', () => pings.every((ping, index) => ping.received > (before[index] ?? 0) + 5));
+    const gapsMs = (await Promise.all(pings.map((ping) => ping.stop()))).map(({ longestGapMs }) => longestGapMs);
+    process.stdout.write(
+      `${fault}, controller stopped, nobody inside speaks: a floating IP on the gateway host is back after ${gapsMs[0]} ms, ` +
+        `its address after ${gapsMs[1]} ms, that of a legacy router after ${gapsMs[2]} ms\n`,
+    );
+    for (const gapMs of gapsMs) expect(gapMs).toBeLessThan(1_500);
+    const [failed, serving] = await Promise.all([captures.failed.stop(), captures.other.stop()]);
+    const seconds = (Date.now() - watchedFrom) / 1_000;
+    const saidBy = (frame: string) => reached.some(({ ip, mac }) => isAnnouncement(frame, ip, mac));
+    for (const frames of [failed, serving]) {
+      // Of two routers, from three hosts' BFD packets, ten a second each.
+      expect(frames.length).toBeLessThan(10 * seconds);
+      expect(frames.filter((frame) => !saidBy(frame))).toEqual([]);
+    }
+    for (const { ip, mac } of reached.slice(1)) expect(serving.some((one) => isAnnouncement(one, ip, mac))).toBe(true);
+    expect(failed.filter((frame) => Number.parseFloat(frame) * 1_000 > failedAt + 1_000)).toEqual([]);
+    await provider.ip(reached.map(({ ip }) => `neigh del ${ip} dev eth0`));
+    await onlyOneAnswers();
+    expect(await seenAs(up.namespaceOf('d'), WORLD.ip)).toBe(GATEWAY.ip);
+    expect(await seenAs(up.namespaceOf('l'), WORLD.ip)).toBe(LEGACY.ip);
+  }
+
   describe('with the controller', () => {
     test.each([
       ['its switch is killed', 'node3'],
@@ -272,8 +333,15 @@ describe('two gateway hosts', { retry: 0 }, () => {
       await onlyOneAnswers();
     });
 
+    test('its tunnels are cut, and nobody speaks: who takes over says so outside', async () => {
+      const fault = 'its tunnels are cut, and nothing else';
+      await failingSilently('node3', fault).finally(() => FAULTS[fault].mend(hostOf('node3')));
+      await untilAllWatch();
+      await eventually('the better one serves again', () => servesAlone('node3'));
+    });
+
     test('its switch is killed, and comes back without flows: nobody is sent there', async () => {
-      await failing('node3', 'its switch is killed', 'stopped');
+      await failingSilently('node3', 'its switch is killed');
       const running = await up.guest('d').startPing(WORLD.ip, 20);
       await FAULTS['its switch is killed'].mend(hostOf('node3'));
       await eventually('it hears the others', async () => (await bfdOf('node3', 'node4')).includes('true'));

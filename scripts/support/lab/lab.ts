@@ -242,6 +242,16 @@ export class Lab {
     await this.#wires.ip([`link set ${this.#portName(wire, host.name)} ${state}`]);
   }
 
+  /** By whose link a wire, which is a learning switch, would send to a MAC: a host's or an outsider's; undefined: by all. */
+  async learntAt(wire: string, mac: string): Promise<string | undefined> {
+    const known = await this.#wires.run(['bridge', 'fdb', 'show', 'br', wire, 'dynamic']);
+    const port = known
+      .split('\n')
+      .map((line) => line.split(' '))
+      .find(([address]) => address === mac)?.[2];
+    return port?.replace(/^\d+-/, '');
+  }
+
   /** Take everything down: processes, namespaces, links, files. */
   async down(): Promise<void> {
     process.removeListener('exit', this.#onExit);

@@ -62,8 +62,10 @@ export function declaredPort(
   routing: RoutingModel,
   id: string,
 ): { readonly networkId: string; readonly adminStateUp: boolean } | undefined {
+  const port = topology.ports.get(id);
+  if (port !== undefined) return port;
   const plugged = routing.pluggedPorts.get(id);
-  return topology.ports.get(id) ?? (plugged && { networkId: plugged.networkId, adminStateUp: true });
+  return plugged && { networkId: plugged.networkId, adminStateUp: true };
 }
 
 const NONE: ReadonlySet<string> = new Set();

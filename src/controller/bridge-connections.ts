@@ -27,12 +27,18 @@ interface Waiting {
   readonly address: BridgeAddress | undefined;
 }
 
+interface LearnedId extends BridgeAddress {
+  readonly dpid: bigint;
+}
+
 const addressKey = ({ host, bridge }: BridgeAddress): string => `${host} ${bridge}`;
 
 export class BridgeConnections {
   readonly #limitedLog: LimitedLog;
   readonly #elections: Elections;
   #waiting: readonly Waiting[] = [];
+  /** What was learned last, by host: the ids of its bridges, as text. */
+  #learned: ReadonlyMap<string, string> = new Map();
   #byDpid: ReadonlyMap<bigint, BridgeAddress> = new Map();
   /** By host, then bridge: ids for bridges that share theirs with another, 16 hex digits. */
   #replacements: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
@@ -57,38 +63,41 @@ export class BridgeConnections {
     }
   }
 
+  /** Whether `learn` has something to learn: of `count` hosts, only these may show other ids than then. */
+  isNews(changed: Iterable<HostBridges>, count: number): boolean {
+    if (this.#learned.size !== count) return true;
+    for (const host of changed) if (this.#learned.get(host.host) !== idsText(host)) return true;
+    return false;
+  }
+
   /** Learn anew which bridge has which id. Of bridges with one id the first by host and name keeps it. */
   learn(hosts: Iterable<HostBridges>): void {
+    const all = [...hosts];
+    this.#learned = new Map(all.map((one) => [one.host, idsText(one)]));
+    const ids = all.flatMap(idsOf);
     const byDpid = new Map<bigint, BridgeAddress>();
     const replacements = new Map<string, Map<string, string>>();
-    const all = [...hosts];
     // What some bridge has, also one further down, is not given to another.
-    const taken = new Set(
-      all.flatMap(({ bridges, view }) => bridges.flatMap((bridge) => view?.bridges.get(bridge)?.dpid ?? [])),
-    );
-    for (const { host, bridges, view } of all) {
-      for (const bridge of bridges) {
-        const dpid = view?.bridges.get(bridge)?.dpid;
-        if (dpid === undefined) continue;
-        const owner = byDpid.get(dpid);
-        if (owner === undefined) {
-          byDpid.set(dpid, { host, bridge });
-          continue;
-        }
-        const replacement = freeDpid(dpid, taken);
-        taken.add(replacement);
-        // Until the new id is written and taken up, every pass finds the old one.
-        if (this.#replacements.get(host)?.get(bridge) !== dpidText(replacement)) {
-          const context = { host, bridge, dpid, other: addressKey(owner), replacement };
-          this.#limitedLog.warn(
-            `dpid ${host} ${bridge}`,
-            context,
-            'two bridges have one datapath id; this one gets another',
-          );
-        }
-        const replaced = replacements.get(host) ?? new Map<string, string>();
-        replacements.set(host, replaced.set(bridge, dpidText(replacement)));
+    const taken = new Set(ids.map(({ dpid }) => dpid));
+    for (const { host, bridge, dpid } of ids) {
+      const owner = byDpid.get(dpid);
+      if (owner === undefined) {
+        byDpid.set(dpid, { host, bridge });
+        continue;
       }
+      const replacement = freeDpid(dpid, taken);
+      taken.add(replacement);
+      // Until the new id is written and taken up, every pass finds the old one.
+      if (this.#replacements.get(host)?.get(bridge) !== dpidText(replacement)) {
+        const context = { host, bridge, dpid, other: addressKey(owner), replacement };
+        this.#limitedLog.warn(
+          `dpid ${host} ${bridge}`,
+          context,
+          'two bridges have one datapath id; this one gets another',
+        );
+      }
+      const replaced = replacements.get(host) ?? new Map<string, string>();
+      replacements.set(host, replaced.set(bridge, dpidText(replacement)));
     }
     this.#byDpid = byDpid;
     this.#replacements = replacements;
@@ -122,6 +131,18 @@ export class BridgeConnections {
     this.#waiting = [];
   }
 }
+
+function idsOf({ host, bridges, view }: HostBridges): readonly LearnedId[] {
+  return bridges.flatMap((bridge) => {
+    const dpid = view?.bridges.get(bridge)?.dpid;
+    return dpid === undefined ? [] : { host, bridge, dpid };
+  });
+}
+
+const idsText = (host: HostBridges): string =>
+  idsOf(host)
+    .map(({ bridge, dpid }) => `${bridge} ${dpid}`)
+    .join();
 
 /** As Neutron does: count in the upper 16 bits, which an id made of a MAC leaves at zero. */
 function freeDpid(dpid: bigint, taken: ReadonlySet<bigint>): bigint {

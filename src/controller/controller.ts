@@ -15,7 +15,7 @@ import type { OvsdbPeer } from '../ovsdb/index.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
-import { BridgeConnections } from './bridge-connections.ts';
+import { BridgeConnections, type HostBridges } from './bridge-connections.ts';
 import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
 import { readHostFacts } from './host-facts.ts';
@@ -292,13 +292,7 @@ export class Controller {
     const startMs = performance.now();
     yield* this.#locator.locate(topology, (host) => this.#staleHosts.has(host));
     if (!this.#isStarted && !this.#mayStart()) return;
-    this.#connections.learn(
-      [...topology.hosts.values()].map((host) => ({
-        host: host.name,
-        bridges: bridgesOf(host),
-        view: this.agents.get(host.name)?.view,
-      })),
-    );
+    this.#learnBridges(topology);
     for (const name of this.compiler.site.takeChangedHosts()) this.#staleHosts.add(name);
     const staleHosts = [...this.#staleHosts].sort();
     this.#staleHosts.clear();
@@ -329,6 +323,13 @@ export class Controller {
     if (rendered === 0) return;
     this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges };
     this.observer?.pass(this.#lastPass);
+  }
+
+  #learnBridges({ hosts }: Topology): void {
+    const bridges = (host: Host | undefined): HostBridges[] =>
+      host === undefined ? [] : [{ host: host.name, bridges: bridgesOf(host), view: this.agents.get(host.name)?.view }];
+    const stale = [...this.#staleHosts].flatMap((name) => bridges(hosts.get(name)));
+    if (this.#connections.isNews(stale, hosts.size)) this.#connections.learn([...hosts.values()].flatMap(bridges));
   }
 
   #apply(change: BridgeChange): void {

@@ -13,7 +13,7 @@ import type { RoutingModel } from '../compiler/routing.ts';
 import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { DEAD_VLAN } from './host-plan.ts';
-import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
+import type { BridgeView, SwitchView } from './switch-view.ts';
 import { physicalBridges } from './wanted.ts';
 
 export interface FactsRequest {
@@ -67,7 +67,7 @@ function readGuests(
   const ports = new Map<string, Binding>();
   const deadPorts: number[] = [];
   if (integration === undefined) return { ports, deadPorts };
-  for (const [portId, { ofport, port }] of guestPorts(integration)) {
+  for (const [portId, { ofport, port }] of integration.guests) {
     if (ofport === undefined) continue;
     if (declaredPort(topology, routing, portId) !== undefined) ports.set(portId, { ofport, name: port.name });
     else deadPorts.push(ofport);
@@ -124,7 +124,7 @@ export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string,
   const remembered = new Map<string, number>();
   const networkIds = new Set(request.networkIds);
   const integration = view.bridges.get(host.bridges.integration);
-  for (const [portId, { port, ofport }] of integration === undefined ? [] : guestPorts(integration)) {
+  for (const [portId, { port, ofport }] of integration?.guests ?? []) {
     // A guest that is plugged in here needs its network here, also while another host counts as its place.
     const networkId = declaredPort(topology, routing, portId)?.networkId;
     if (networkId !== undefined && ofport !== undefined) networkIds.add(networkId);

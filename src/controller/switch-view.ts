@@ -71,6 +71,8 @@ export interface BridgeView {
   /** 64 bits; absent until vswitchd has made the bridge. */
   readonly dpid?: bigint;
   readonly ports: ReadonlyMap<string, PortView>;
+  /** The guests' ports, by iface-id. Two ports of one id are a guest's mistake: the first by name counts. */
+  readonly guests: ReadonlyMap<string, PortView>;
   readonly controllers: readonly Controller[];
 }
 
@@ -93,7 +95,13 @@ function viewBridge(bridge: Bridge, rows: SwitchRows): BridgeView {
   }
   const controllers = bridge.controller.flatMap((uuid) => rows.Controller.get(uuid) ?? []);
   const { datapath_id: dpid } = bridge;
-  return { bridge, ports, controllers, ...(dpid !== undefined && { dpid: BigInt(`0x${dpid}`) }) };
+  return {
+    bridge,
+    ports,
+    guests: guestsOf(ports),
+    controllers,
+    ...(dpid !== undefined && { dpid: BigInt(`0x${dpid}`) }),
+  };
 }
 
 function viewPort(port: Port, rows: SwitchRows): PortView {
@@ -109,10 +117,9 @@ function viewPort(port: Port, rows: SwitchRows): PortView {
   };
 }
 
-/** The guests' ports of a bridge: those that carry an iface-id. Two ports of one id are a guest's mistake: the first by name counts. */
-export function guestPorts(bridge: BridgeView): ReadonlyMap<string, PortView> {
+function guestsOf(ports: ReadonlyMap<string, PortView>): ReadonlyMap<string, PortView> {
   const guests = new Map<string, PortView>();
-  for (const view of bridge.ports.values()) {
+  for (const view of ports.values()) {
     if (view.ifaceId === undefined) continue;
     const earlier = guests.get(view.ifaceId);
     if (earlier === undefined || view.port.name < earlier.port.name) guests.set(view.ifaceId, view);

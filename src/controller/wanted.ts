@@ -9,7 +9,7 @@ import { ipToText } from '../lib/addresses.ts';
 import { BFD_MACS } from '../pipeline/gateway-alive.ts';
 import type { Host, Network, Topology } from '../topology/model.ts';
 import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
-import { type BridgeView, guestPorts, type SwitchView } from './switch-view.ts';
+import type { BridgeView, SwitchView } from './switch-view.ts';
 
 export interface WantedRequest {
   readonly topology: Topology;
@@ -145,7 +145,7 @@ function wantedTags(
 ): ReadonlyMap<string, WantedTag> {
   const tags = new Map<string, WantedTag>();
   if (integration === undefined) return tags;
-  for (const [portId, view] of guestPorts(integration)) {
+  for (const [portId, view] of integration.guests) {
     const port = declaredPort(topology, routing, portId);
     const network = port && topology.networks.get(port.networkId);
     const localVlan = network && localVlans.get(network.id);

@@ -1,6 +1,6 @@
 /** Whose connection is this (src/controller/bridge-connections.ts): by datapath id, once the host's OVSDB has told of it. */
 import { describe, expect, test } from 'vitest';
-import { type BridgeAddress, BridgeConnections } from '../../src/controller/bridge-connections.ts';
+import { type BridgeAddress, BridgeConnections, type HostBridges } from '../../src/controller/bridge-connections.ts';
 import { LIMITS } from '../../src/lib/limits.ts';
 import { createLogger, LimitedLog } from '../../src/lib/log.ts';
 import type { SwitchConnection } from '../../src/openflow/connection.ts';
@@ -28,14 +28,13 @@ function setUp(ids: Readonly<Record<string, string>>) {
   const logger = createLogger({ destination: { write: (line: string) => void lines.push(JSON.parse(line)) } });
   const connections = new BridgeConnections(new LimitedLog(logger));
   const attached: string[] = [];
-  const learn = (now = ids): void =>
-    connections.learn(
-      Object.entries(now).map(([host, datapathId]) => ({
-        host,
-        bridges: ['br-int'],
-        view: new ModelHost([{ name: 'br-int', datapathId }]).view,
-      })),
-    );
+  const bridgesOf = (now: Readonly<Record<string, string>>): HostBridges[] =>
+    Object.entries(now).map(([host, datapathId]) => ({
+      host,
+      bridges: ['br-int'],
+      view: new ModelHost([{ name: 'br-int', datapathId }]).view,
+    }));
+  const learn = (now = ids): void => connections.learn(bridgesOf(now));
   const assign = (known: readonly string[] = Object.keys(ids)): void =>
     connections.assign((address: BridgeAddress) => {
       if (!known.includes(address.host)) return undefined;
@@ -43,7 +42,7 @@ function setUp(ids: Readonly<Record<string, string>>) {
         void attached.push(`${address.host} ${address.bridge} ${dpid}`);
       return { attach } as unknown as BridgeInstaller;
     }, NOT_LISTENING);
-  return { connections, attached, lines, learn, assign };
+  return { connections, attached, lines, learn, assign, bridgesOf };
 }
 
 describe('a connection', () => {
@@ -86,6 +85,17 @@ describe('a connection', () => {
     assign();
     expect(attached).toHaveLength(1);
   });
+});
+
+test('there is something to learn where a host shows another id, or a host is new or gone', () => {
+  const { connections, learn, bridgesOf } = setUp({ node1: '00000000000000a1', node2: '00000000000000a2' });
+  expect(connections.isNews([], 2)).toBe(true);
+  learn();
+  expect(connections.isNews([], 2)).toBe(false);
+  expect(connections.isNews(bridgesOf({ node1: '00000000000000a1' }), 2)).toBe(false);
+  expect(connections.isNews(bridgesOf({ node1: '00000000000000a3' }), 2)).toBe(true);
+  expect(connections.isNews(bridgesOf({ node3: '00000000000000a3' }), 2)).toBe(true);
+  expect(connections.isNews([], 1)).toBe(true);
 });
 
 test('strangers are bounded: the oldest is closed, and told why', () => {

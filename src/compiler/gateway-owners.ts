@@ -41,7 +41,6 @@ export class GatewayOwners {
     view.each(gateways.externalNetworksOn.at(name), (network) => this.externalNetwork(name, network));
     view.each(gateways.gatewaysOn.at(name), (router) => this.gateway(name, router));
     view.each(gateways.floatingIpsOn.at(name), (id) => this.floatingIp(name, id));
-    view.each(this.#world.localNetworksOf.at(name), (network) => this.gatewaysInside(name, network));
     return NOTHING;
   });
 

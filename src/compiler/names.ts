@@ -8,6 +8,8 @@ import { HeddleError } from '../lib/errors.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
 import type { NetworkType } from '../topology/model.ts';
 
+export const TUNNEL_TYPES: readonly TunnelType[] = ['vxlan', 'gre', 'geneve'];
+
 export function isTunnelled(type: NetworkType | string): type is TunnelType {
   return type === 'vxlan' || type === 'gre' || type === 'geneve';
 }

@@ -2,7 +2,6 @@
  * Who renders what: the tree of owners, from the site down to one port seen from one host. An owner gathers facts into the
  * entity of a rule; what is not known yet (an ofport, a local VLAN) makes no entity, and so no flow. Rules are in pipeline/.
  */
-import { advertisementSpoof, arpSpoof, type GuardedPort, ipSpoof, macSpoof } from '../pipeline/anti-spoof.ts';
 import * as int from '../pipeline/br-int.ts';
 import * as phys from '../pipeline/br-phys.ts';
 import * as tun from '../pipeline/br-tun.ts';
@@ -10,6 +9,8 @@ import type { DesiredFlow } from '../pipeline/origin.ts';
 import type { Port } from '../topology/model.ts';
 import { CentralOwners } from './central-owners.ts';
 import { GatewayOwners } from './gateway-owners.ts';
+import { GuestOwners } from './guest-owners.ts';
+import { bridgeOf, type LocalNetwork, localNetwork } from './local-network.ts';
 import { flows, NO_FLOWS, NOTHING, onInt, onTun } from './placement.ts';
 import type { MakePart, PortParts } from './port-parts.ts';
 import { RouterOwners } from './router-owners.ts';
@@ -30,6 +31,7 @@ class SiteOwners {
   readonly #world: World;
   readonly #routers: RouterOwners;
   readonly #gateways: GatewayOwners;
+  readonly #guests: GuestOwners;
   /** Of ports with a place, as rows of br-tun have them. */
   readonly #localPorts: PortParts;
   readonly #askedPorts: PortParts;
@@ -50,6 +52,7 @@ class SiteOwners {
     this.#unaskedPorts = partsOf((port) => remote(port, []));
     this.#routers = new RouterOwners(world);
     this.#gateways = new GatewayOwners(world);
+    this.#guests = new GuestOwners(world);
     this.#central = new CentralOwners(world);
   }
 
@@ -61,10 +64,9 @@ class SiteOwners {
     view.child(this.#central.centralRouting(name));
     view.each(this.#world.physicalBridgesOf.at(name), (bridge) => this.physicalBridge(name, bridge));
     view.child(this.hostMacs(name));
-    view.each(this.#world.tunnelsOf.at(name), (key) => this.tunnelPort(name, key));
+    view.child(this.tunnels(name));
     view.each(this.#world.localNetworksOf.at(name), (network) => this.networkOnHost(name, network));
-    view.each(this.#world.boundPortsOf.at(name), (port) => this.boundPort(name, port));
-    view.each(this.#world.deadPortsOf.at(name), (ofport) => this.deadPort(name, ofport));
+    view.child(this.#guests.guestsOnHost(name));
     return NOTHING;
   });
 
@@ -133,46 +135,60 @@ class SiteOwners {
     return onInt(name, profile, flows(profile, own, int.toThisHostByTunnel));
   });
 
-  /** A tunnel, and what the host at its other end has routed: frames with that host's MAC come by no other tunnel. */
-  readonly tunnelPort = owner('tunnel port', (view, name, key) => {
+  /** Tunnels, and what the hosts at their other ends have routed: frames with such a host's MAC come by no other tunnel. */
+  readonly tunnels = owner('tunnels', (view, name) => {
     const profile = view.read(this.#world.profiles.at(name));
-    const ofport = view.read(this.#world.tunnels.at(name, key));
-    if (profile === undefined || ofport === undefined) return NOTHING;
-    const { type, remoteHost } = tunnelKeyParts(key);
-    const object = `host ${remoteHost}`;
-    const desired = flows(profile, { object, type, ofport }, tun.fromTunnel);
-    const hostMac = view.read(this.#world.hostMacs.at(remoteHost));
-    if (hostMac === undefined) return onTun(name, profile, desired);
     const patchInt = view.read(this.#world.patchInt.at(name));
-    if (patchInt !== undefined) {
-      desired.push(...flows(profile, { object, hostMac, ofport: patchInt }, tun.routedElsewhere));
-    }
     const patchTun = view.read(this.#world.patchTun.at(name));
-    const inside =
-      patchTun === undefined ? [] : flows(profile, { object, hostMac, ofport: patchTun }, int.routedElsewhereByTunnel);
-    return [...onTun(name, profile, desired), ...onInt(name, profile, inside)];
-  });
-
-  readonly networkOnHost = owner('network', (view, name, network) => {
-    view.child(this.segment(name, network));
-    view.child(this.flood(name, network));
-    view.child(this.tunnelledPorts(name, network));
+    if (profile === undefined || view.read(this.#world.tunnelBridges.at(name)) === undefined) return NOTHING;
+    const { tunnels, tunnelsOf, hostMacs } = this.#world;
+    view.rows(tunnelsOf.at(name), { host: name, bridge: profile.tunnelBridge }, (key) => {
+      const ofport = tunnels.get(name, key);
+      if (ofport === undefined) return NO_FLOWS;
+      const { type, remoteHost } = tunnelKeyParts(key);
+      const object = `host ${remoteHost}`;
+      const desired = flows(profile, { object, type, ofport }, tun.fromTunnel);
+      const hostMac = hostMacs.get(remoteHost);
+      if (hostMac === undefined || patchInt === undefined) return desired;
+      desired.push(...flows(profile, { object, hostMac, ofport: patchInt }, tun.routedElsewhere));
+      return desired;
+    });
+    if (patchTun === undefined) return NOTHING;
+    view.rows(tunnelsOf.at(name), { host: name, bridge: profile.integrationBridge }, (key) => {
+      const { remoteHost } = tunnelKeyParts(key);
+      const hostMac = hostMacs.get(remoteHost);
+      if (hostMac === undefined || tunnels.get(name, key) === undefined) return NO_FLOWS;
+      return flows(profile, { object: `host ${remoteHost}`, hostMac, ofport: patchTun }, int.routedElsewhereByTunnel);
+    });
     return NOTHING;
   });
 
+  /** What is rendered of a network as a whole is one owner, since a host has many. */
+  readonly networkOnHost = owner('network', (view, name, networkId) => {
+    const { pluggedInterfaces, site } = this.#world;
+    if (view.readAll(pluggedInterfaces.at(networkId)).size > 0) {
+      view.child(this.#routers.pluggedRouters(name, networkId));
+    }
+    const { gatewaysInside, nextHops } = site.gateways;
+    if (view.readAll(gatewaysInside.at(networkId)).size > 0 || view.read(nextHops.at(networkId)) !== undefined) {
+      view.child(this.#gateways.gatewaysInside(name, networkId));
+    }
+    const there = localNetwork(this.#world, view, name, networkId);
+    if (there === undefined) return NOTHING;
+    if (!isTunnelled(there.network.networkType)) return this.#segment(view, there);
+    view.child(this.tunnelledPorts(name, networkId));
+    return [...this.#segment(view, there), ...this.#flood(view, there)];
+  });
+
   /** What a network is called outside: on tunnels, or on a physical network. */
-  readonly segment = owner('segment', (view, name, networkId) => {
-    const profile = view.read(this.#world.profiles.at(name));
-    const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
-    if (profile === undefined || network === undefined || localVlan === undefined) return NOTHING;
-    const object = `network ${networkId}`;
-    const { networkType: type, segmentationId, physicalNetwork } = network;
+  #segment(view: View, { host: name, profile, network, localVlan }: LocalNetwork): readonly Placement[] {
+    const object = `network ${network.id}`;
+    const { networkType: type, segmentationId } = network;
     if (isTunnelled(type)) {
       if (segmentationId === undefined || view.read(this.#world.tunnelBridges.at(name)) === undefined) return NOTHING;
       return onTun(name, profile, flows(profile, { object, type, segmentationId, localVlan }, tun.tunnelToLocalVlan));
     }
-    const bridge = physicalNetwork === undefined ? undefined : profile.bridgeMappings.get(physicalNetwork);
+    const bridge = bridgeOf(profile, network);
     if (bridge === undefined) return NOTHING;
     const wire = { object, localVlan, ...(segmentationId === undefined ? {} : { segmentationId }) };
     const placements: Placement[] = [];
@@ -186,32 +202,28 @@ class SiteOwners {
       placements.push({ host: name, bridge, flows: flows(profile, entity, phys.localVlanToProvider) });
     }
     return placements;
-  });
+  }
 
-  readonly flood = owner('flood', (view, name, networkId) => {
-    const profile = view.read(this.#world.profiles.at(name));
-    const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
-    if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
-    const { networkType: type, segmentationId } = network;
-    if (!isTunnelled(type)) return NOTHING;
+  /** To everyone else who has the network. */
+  #flood(view: View, { host: name, profile, network, localVlan }: LocalNetwork): readonly Placement[] {
+    const { id, networkType: type, segmentationId } = network;
+    if (segmentationId === undefined || !isTunnelled(type)) return NOTHING;
     const keys = profile.features.l2Population
-      ? [...view.readAll(this.#world.site.hostsOf.at(networkId))].map((host) => tunnelKey(type, host))
+      ? [...view.readAll(this.#world.site.hostsOf.at(id))].map((host) => tunnelKey(type, host))
       : [...view.readAll(this.#world.tunnelsOf.at(name))].filter((key) => tunnelKeyParts(key).type === type);
     const ofports = keys.flatMap((key) => view.read(this.#world.tunnels.at(name, key)) ?? []);
     if (ofports.length === 0) return NOTHING;
-    const entity = { object: `network ${networkId}`, localVlan, segmentationId, ofports };
+    const entity = { object: `network ${id}`, localVlan, segmentationId, ofports };
     return onTun(name, profile, flows(profile, entity, tun.flood));
-  });
+  }
 
   /** The ports of a tunnelled network, seen from a host that has the network: each is there, or behind a tunnel. */
   readonly tunnelledPorts = owner('tunnelled ports', (view, name, networkId) => {
-    const profile = view.read(this.#world.profiles.at(name));
-    const network = view.read(this.#world.networks.at(networkId));
-    const localVlan = view.read(this.#world.localVlans.at(name, networkId));
-    if (profile === undefined || network?.segmentationId === undefined || localVlan === undefined) return NOTHING;
+    const there = localNetwork(this.#world, view, name, networkId);
+    if (there === undefined) return NOTHING;
+    const { profile, network, localVlan } = there;
     const { networkType: type, segmentationId } = network;
-    if (!isTunnelled(type)) return NOTHING;
+    if (segmentationId === undefined || !isTunnelled(type)) return NOTHING;
     const isReady = view.read(this.#world.tunnelBridges.at(name)) !== undefined;
     const here = profile.templates.part(tun.arpForLocal, { localVlan });
     const { templates, features } = profile;
@@ -232,31 +244,6 @@ class SiteOwners {
       return templates.renderParts(tun.remotePort, other, behind.having('ofport', ofport), features);
     });
     return NOTHING;
-  });
-
-  readonly boundPort = owner('bound port', (view, name, portId) => {
-    view.child(this.#routers.routedPort(name, portId));
-    view.child(this.#routers.centralisedPort(name, portId));
-    // A router's port that somebody else plugs speaks for everyone.
-    if (view.read(this.#world.pluggedPorts.at(portId)) !== undefined) return NOTHING;
-    const profile = view.read(this.#world.profiles.at(name));
-    const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
-    if (profile === undefined || ofport === undefined) return NOTHING;
-    const port = view.read(this.#world.ports.at(portId));
-    const object = portObject(portId);
-    const dead = port?.adminStateUp === true ? [] : flows(profile, { object, ofport }, int.deadPort);
-    const guarded =
-      port === undefined || !isGuarded(port)
-        ? []
-        : flows(profile, guardedPort(port, ofport), macSpoof, arpSpoof, advertisementSpoof, ipSpoof);
-    return onInt(name, profile, [...dead, ...guarded]);
-  });
-
-  readonly deadPort = owner('dead port', (view, name, ofport) => {
-    const profile = view.read(this.#world.profiles.at(name));
-    if (profile === undefined) return NOTHING;
-    const entity = { object: `ofport ${ofport}`, ofport: Number(ofport) };
-    return onInt(name, profile, flows(profile, entity, int.deadPort));
   });
 
   readonly site = owner('site', (view: View) => {
@@ -281,24 +268,5 @@ function remembered<T>(compute: (key: string) => T): (key: string) => T {
     const computed = compute(key);
     known.set(key, computed);
     return computed;
-  };
-}
-
-/** DHCP and router ports speak for others; port security is not for them. */
-function isGuarded(port: Port): boolean {
-  return port.portSecurityEnabled && !port.deviceOwner.startsWith('network:');
-}
-
-function guardedPort(port: Port, ofport: number): GuardedPort {
-  const fixed = port.fixedIps.map(({ ipAddress: address }) => ({
-    macAddress: port.macAddress,
-    prefix: { address, length: typeof address === 'number' ? 32 : 128 },
-  }));
-  const allowed = port.allowedAddressPairs.map(({ macAddress, ipAddress: prefix }) => ({ macAddress, prefix }));
-  return {
-    object: `port ${port.id}`,
-    ofport,
-    macAddresses: [...new Set([port.macAddress, ...allowed.map((pair) => pair.macAddress)])],
-    pairs: [...fixed, ...allowed],
   };
 }

@@ -6,11 +6,12 @@ import { type Ip, ipToText } from '../lib/addresses.ts';
 import type { Features } from '../pipeline/features.ts';
 import type { NatZones } from '../pipeline/nat.ts';
 import type { Host, Network, Port, Topology } from '../topology/model.ts';
-import { Collections } from './collections.ts';
+import { type Collection, Collections } from './collections.ts';
 import { Facts, PairFacts, pairKey, sameMeaning } from './facts.ts';
+import { TUNNEL_TYPES } from './names.ts';
 import { type MakePart, PortParts } from './port-parts.ts';
 import { type Gateway, hasRouters, type PluggedPort, type RoutedRouter } from './routing.ts';
-import { Site } from './site.ts';
+import { Site, tunnelKey } from './site.ts';
 import { Templates } from './templates.ts';
 
 /** What exists only on a switch. The controller reads it from OVSDB. An ofport that is absent is not known (yet). */
@@ -84,6 +85,7 @@ export class World {
     changed: (id) => {
       for (const parts of this.#portParts) parts.forget(id);
       this.site.touchPort(id);
+      this.#changedPorts.add(id);
     },
   });
 
@@ -91,7 +93,7 @@ export class World {
   /** By subnet id. */
   readonly gateways = new Facts<readonly Gateway[]>(sameMeaning);
   /** Ports of routers that somebody else plugs, by iface-id; and the interfaces among them, by network id. */
-  readonly pluggedPorts = new Facts<PluggedPort>(sameMeaning);
+  readonly pluggedPorts = new Facts<PluggedPort>(sameMeaning, { changed: (id) => this.#changedPorts.add(id) });
   readonly pluggedInterfaces = new Collections();
 
   // Found by the controller.
@@ -118,28 +120,39 @@ export class World {
   readonly patchPhys = new PairFacts<number>();
   readonly physicalPatchInt = new PairFacts<number>();
   /** (host, port id). */
-  readonly bindings = new PairFacts<Binding>(sameMeaning);
+  readonly bindings = new PairFacts<Binding>(sameMeaning, (host, id) => this.#touchGuest(host, id));
   /** (host, tunnel key) to ofport. */
-  readonly tunnels = new PairFacts<number>();
+  readonly tunnels = new PairFacts<number>(Object.is, (host, key) => this.tunnelsOf.touch(host, key));
   /** Hosts that have a tunnel bridge. */
   readonly tunnelBridges = new Facts<true>();
 
   /** MAC of each host that routes. */
-  readonly hostMacs = new Facts<number>(Object.is, { changed: (host) => this.routingHosts.touch(ALL, host) });
+  readonly hostMacs = new Facts<number>(Object.is, {
+    changed: (host) => {
+      this.routingHosts.touch(ALL, host);
+      for (const other of this.hosts.elementsOf(ALL)) {
+        for (const type of TUNNEL_TYPES) this.tunnelsOf.touch(other, tunnelKey(type, host));
+      }
+    },
+  });
 
   /** Hosts of the topology whose switches are known. Key: ALL. */
   readonly hosts = new Collections();
   /** Hosts that have a host MAC. Key: ALL. */
   readonly routingHosts = new Collections();
-  /** By host: ids of networks with a local VLAN, ids of plugged ports, ofports of dead ones, tunnel keys, physical bridges. */
+  /** By host: ids of networks with a local VLAN, ids of those of plugged ports, ofports of dead ones, tunnel keys, physical bridges. */
   readonly localNetworksOf = new Collections();
-  readonly boundPortsOf = new Collections();
+  readonly guestNetworksOf = new Collections();
   readonly deadPortsOf = new Collections();
   readonly tunnelsOf = new Collections();
   readonly physicalBridgesOf = new Collections();
 
   readonly templates = new Templates();
   readonly #portParts: PortParts[] = [];
+  /** Ids of plugged ports, by (host, network id). */
+  readonly #guestsOf = new Collections();
+  /** Ports that are not what they were before the topology that is taken in. */
+  readonly #changedPorts = new Set<string>();
   readonly #hostFacts = new Map<string, HostFacts>();
   readonly #allocatedMacs = new Map<string, number>();
 
@@ -173,6 +186,19 @@ export class World {
     yield;
     for (const name of new Set([...this.#hostFacts.keys(), ...this.routingHosts.elementsOf(ALL)])) this.#refresh(name);
     for (const name of topology.hosts.keys()) this.#refresh(name);
+    for (const [name, { integration }] of this.#hostFacts) {
+      yield;
+      const changed = [...integration.ports.keys()].filter((id) => this.#changedPorts.has(id));
+      if (changed.length === 0) continue;
+      this.#fileGuests(name);
+      for (const id of changed) this.#touchGuest(name, id);
+    }
+    this.#changedPorts.clear();
+  }
+
+  /** Ids of what is plugged in on a host and is of a network; of '': of none. Follow it at once. */
+  guestsOf(host: string, networkId: string): Collection {
+    return this.#guestsOf.at(pairKey(host, networkId));
   }
 
   setHostFacts(name: string, facts: HostFacts | undefined): void {
@@ -188,7 +214,7 @@ export class World {
     this.patchInt.set(name, facts?.tunnel?.patchInt);
     this.tunnelBridges.set(name, facts?.tunnel === undefined ? undefined : true);
     this.localNetworksOf.replace(name, facts?.localVlans.keys() ?? []);
-    this.boundPortsOf.replace(name, facts?.integration.ports.keys() ?? []);
+    this.#fileGuests(name);
     this.deadPortsOf.replace(name, facts?.integration.deadPorts.map(String) ?? []);
     this.tunnelsOf.replace(name, facts?.tunnel?.tunnels.keys() ?? []);
     this.physicalBridgesOf.replace(name, facts?.physical.keys() ?? []);
@@ -224,6 +250,31 @@ export class World {
     if (mac === undefined) this.#allocatedMacs.delete(name);
     else this.#allocatedMacs.set(name, mac);
     this.#refresh(name);
+  }
+
+  /** What is plugged in on a host, each under its network. */
+  #fileGuests(host: string): void {
+    const byNetwork = new Map<string, string[]>();
+    for (const id of this.#hostFacts.get(host)?.integration.ports.keys() ?? []) {
+      const networkId = this.#networkOf(id);
+      const guests = byNetwork.get(networkId);
+      if (guests === undefined) byNetwork.set(networkId, [id]);
+      else guests.push(id);
+    }
+    for (const networkId of this.guestNetworksOf.elementsOf(host)) {
+      if (!byNetwork.has(networkId)) this.#guestsOf.replace(pairKey(host, networkId), []);
+    }
+    for (const [networkId, guests] of byNetwork) this.#guestsOf.replace(pairKey(host, networkId), guests);
+    this.guestNetworksOf.replace(host, byNetwork.keys());
+  }
+
+  #touchGuest(host: string, portId: string): void {
+    this.#guestsOf.touch(pairKey(host, this.#networkOf(portId)), portId);
+  }
+
+  /** '': nobody has declared it. */
+  #networkOf(portId: string): string {
+    return (this.pluggedPorts.get(portId) ?? this.ports.get(portId))?.networkId ?? '';
   }
 
   /** What follows from several inputs together. */

@@ -40,6 +40,8 @@ export async function inSlices<T>(connection: SwitchConnection, options: SliceOp
 
 function* selections(flowCounts: ReadonlyMap<number, number>): Generator<FlowSelection> {
   const sum = [...flowCounts.values()].reduce((before, count) => before + count, 0);
+  // The counts were the dump.
+  if (sum === 0) return;
   if (sum <= LIMITS.dumpSliceLength) {
     yield {};
     return;

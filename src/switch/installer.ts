@@ -311,7 +311,7 @@ export class BridgeInstaller {
     // What the switch told before the dump is in it. The watch begins before it too, so that between the two nothing is missed.
     this.#watch.clear();
     const comparer = new BridgeComparer({ book: this.#options.book, version: () => this.#changeCount });
-    const [dump] = await Promise.all([comparer.dump(connection), this.#watch.start(connection)]);
+    const [, dump] = await Promise.all([this.#watch.start(connection), comparer.dump(connection)]);
     this.#assertCurrent(connection);
     this.#reconcileDue = undefined;
     const isReportOnly = this.#options.drift() === 'report';

@@ -17,6 +17,8 @@ afterAll(async () => {
 });
 
 test.each([
+  // The counts of the tables say so.
+  ['no', 0, 0],
   ['a few', 100, 1],
   ['many', 18_000, 4],
 ])('%s flows', async (_name, count, sliceCount) => {
@@ -40,6 +42,6 @@ test.each([
   const keys = dumped.map(({ matchBytes }) => Buffer.from(matchBytes).toString('hex'));
   expect(new Set(keys).size).toBe(count);
   expect(keys).toHaveLength(count);
-  expect(count / sliceCount).toBeLessThanOrEqual(LIMITS.dumpSliceLength);
+  expect(count).toBeLessThanOrEqual(sliceCount * LIMITS.dumpSliceLength);
   await sandbox.vsctl('del-br', 'br-int');
 });

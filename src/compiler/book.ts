@@ -92,7 +92,7 @@ export class BridgeLedger implements BridgeBook {
   constructor(host: string, bridge: string, shared: Shared = new Shared()) {
     this.host = host;
     this.bridge = bridge;
-    this.#flows = new FlowTable(shared);
+    this.#flows = new FlowTable(shared, bridge);
   }
 
   get size(): number {

@@ -7,18 +7,19 @@
  */
 import { flowKey } from '../flow/match.ts';
 import { HeddleError, invariant } from '../lib/errors.ts';
+import { type FlowPlace, flowHash } from '../openflow/flow-hash.ts';
 import type { Slab } from '../openflow/slab.ts';
 import {
   type EncodedFlow,
-  flowScratch,
+  type RecordBytes,
   recordBytes,
   type TemplateValue,
   viewFlowMod,
   writeFlow,
 } from '../openflow/template.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
-import type { Shared } from './shared.ts';
-import { type RowNumbers, TemplatedFlow, type TemplateRow } from './templates.ts';
+import type { Room, Shared } from './shared.ts';
+import { type RenderedRows, type RowNumbers, TemplatedFlow, type TemplateRow } from './templates.ts';
 
 /** No flow. */
 export const NO_FLOW = -1;
@@ -40,59 +41,76 @@ const COLUMNS = 5;
 /** What stands in place of a row with flows that are kept as values. */
 const VALUE = 0;
 
-/** What identifies a flow on its bridge, in bytes. */
-type FlowPlace = Pick<EncodedFlow, 'table' | 'priority' | 'matchBytes'>;
+const NO_ROOM: Room = { length: 0, size: 0 };
 
 export class FlowSlab {
   readonly #shared: Shared;
   #length = 0;
   /** By id: COLUMNS numbers each. One array, since thousands of small ones cost more than what they hold. */
-  #columns = new Int32Array(FIRST_LENGTH * COLUMNS);
+  #columns: Int32Array;
   /** Flows that are kept as values; and of those that no flow-mod can carry what they are found by. */
   readonly #values = new Map<number, DesiredFlow>();
   readonly #unwritable = new Map<number, EncodedFlow>();
   readonly #freeIds: number[] = [];
   /** Records, and the flow-mods of values. */
-  #records = recordBytes(FIRST_SIZE);
+  #records: RecordBytes;
   #end = 0;
   /** Offsets of what is free again, by size. */
-  readonly #free = new Map<number, number[]>();
-  readonly #scratch = flowScratch();
+  #free: Map<number, number[]> | undefined;
+  readonly #scratch: Slab;
   /** Open addressing, linear probing: id + 1 of the flow, 0 where there is none. */
-  #slots = new Int32Array(2 * FIRST_LENGTH);
+  #slots: Int32Array;
   #indexed = 0;
 
   get #bytes(): Uint8Array {
     return this.#records.bytes;
   }
 
-  constructor(shared: Shared) {
+  constructor(shared: Shared, room: Room = NO_ROOM) {
     this.#shared = shared;
+    this.#scratch = shared.scratch;
+    this.#columns = new Int32Array(Math.max(FIRST_LENGTH, room.length) * COLUMNS);
+    this.#records = recordBytes(Math.max(FIRST_SIZE, room.size));
+    this.#slots = new Int32Array(slotCountFor(Math.max(FIRST_LENGTH, room.length)));
+  }
+
+  /** What its flows have taken so far. */
+  get room(): Room {
+    return { length: this.#length, size: this.#end };
   }
 
   /** Keep a flow; it is not found by its identity yet. Gives its id. */
   add(desired: DesiredFlow): number {
     const id = this.#freeIds.pop() ?? this.#newId();
-    if (desired instanceof TemplatedFlow) this.#addRecord(id, desired.row, desired);
-    else this.#addValue(id, desired);
+    if (desired instanceof TemplatedFlow) {
+      this.#addRecord(id, desired.row, desired, desired.holdName(this.#shared.names, 1));
+    } else this.#addValue(id, desired);
     return id;
   }
 
-  /** Likewise, a flow that never was a value. */
-  addRow(row: TemplateRow, numbers: RowNumbers): number {
+  /** Hold the name of some rows, for addRow. */
+  holdName(rows: RenderedRows): number {
+    return rows.holdName(this.#shared.names, rows.rows.length);
+  }
+
+  /** As `add`, a flow that never was a value. `name`: the number of its object's name, which is held already. */
+  addRow(row: TemplateRow, numbers: RowNumbers, name: number): number {
     const id = this.#freeIds.pop() ?? this.#newId();
-    this.#addRecord(id, row, numbers);
+    this.#addRecord(id, row, numbers, name);
     return id;
   }
 
-  #addRecord(id: number, row: TemplateRow, numbers: RowNumbers): void {
+  #addRecord(id: number, row: TemplateRow, numbers: RowNumbers, name: number): void {
     const { template } = row;
     const offset = this.#reserve(template.recordSize);
-    template.putRecord(this.#bytes, offset, numbers.cookieLow, numbers.values);
-    this.#columns[id * COLUMNS + ROW] = this.#shared.rows.idOf(row);
-    this.#columns[id * COLUMNS + NAME] = numbers.holdName(this.#shared.names);
-    this.#columns[id * COLUMNS + OFFSET] = offset;
-    this.#columns[id * COLUMNS + HASH] = hashOf(template.fill(this.#records, offset));
+    const bytes = this.#bytes;
+    template.putRecord(bytes, offset, numbers.cookieLow, numbers.values);
+    const columns = this.#columns;
+    const first = id * COLUMNS;
+    columns[first + ROW] = this.#shared.rows.idOf(row);
+    columns[first + NAME] = name;
+    columns[first + OFFSET] = offset;
+    columns[first + HASH] = template.hash(bytes, offset);
   }
 
   #addValue(id: number, desired: DesiredFlow): void {
@@ -102,13 +120,13 @@ export class FlowSlab {
     if (frame === undefined) {
       const unwritable = unwritableFlow(desired);
       this.#unwritable.set(id, unwritable);
-      this.#columns[id * COLUMNS + HASH] = hashOf(unwritable);
+      this.#columns[id * COLUMNS + HASH] = flowHash(unwritable);
       return;
     }
     const offset = this.#reserve(frame.length);
     this.#bytes.set(frame, offset);
     this.#columns[id * COLUMNS + OFFSET] = offset;
-    this.#columns[id * COLUMNS + HASH] = hashOf(viewFlowMod(frame));
+    this.#columns[id * COLUMNS + HASH] = flowHash(viewFlowMod(frame));
   }
 
   /** Forget a flow that is not found any more; its id will be another's. */
@@ -226,7 +244,7 @@ export class FlowSlab {
   find({ table, priority, matchBytes }: FlowPlace): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    const hash = hashOf({ table, priority, matchBytes });
+    const hash = flowHash({ table, priority, matchBytes });
     for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
       const found = (slots[slot] as number) - 1;
       if (this.#at(found, HASH) === hash && this.#hasIdentity(found, table, priority, matchBytes)) return found;
@@ -236,7 +254,7 @@ export class FlowSlab {
 
   /** The first of some flows, found or not, with an identity. */
   findAmong(ids: Iterable<number>, { table, priority, matchBytes }: FlowPlace): number {
-    const hash = hashOf({ table, priority, matchBytes });
+    const hash = flowHash({ table, priority, matchBytes });
     for (const id of ids) {
       if (this.#at(id, HASH) === hash && this.#hasIdentity(id, table, priority, matchBytes)) return id;
     }
@@ -284,7 +302,7 @@ export class FlowSlab {
   }
 
   #reserve(size: number): number {
-    const free = this.#free.get(size)?.pop();
+    const free = this.#free?.get(size)?.pop();
     if (free !== undefined) return free;
     const offset = this.#end;
     this.#end += size;
@@ -298,6 +316,7 @@ export class FlowSlab {
 
   #release(id: number, size: number): void {
     const offset = this.#at(id, OFFSET);
+    this.#free ??= new Map();
     const free = this.#free.get(size);
     if (free === undefined) this.#free.set(size, [offset]);
     else free.push(offset);
@@ -325,6 +344,11 @@ export class FlowSlab {
     this.#slots = new Int32Array(2 * before.length);
     for (const slot of before) if (slot !== 0) this.#place(slot - 1);
   }
+}
+
+/** A power of two, at most half of which is taken. */
+function slotCountFor(length: number): number {
+  return 2 ** Math.ceil(Math.log2(2 * length));
 }
 
 /** What grows is made twice as large, and where that is much, half as large again. */
@@ -358,15 +382,6 @@ function cookieAt(bytes: Uint8Array, offset: number): number {
   let cookie = 0;
   for (let byte = 0; byte < COOKIE_SIZE; byte++) cookie = cookie * 0x100 + (bytes[offset + byte] as number);
   return cookie;
-}
-
-/** FNV-1a, 32 bits; the low bits choose the slot, and FNV mixes upwards. */
-function hashOf({ table, priority, matchBytes }: FlowPlace): number {
-  let hash = Math.imul(Math.imul(0x811c9dc5 ^ table, 0x01000193) ^ priority, 0x01000193);
-  for (let index = 0; index < matchBytes.length; index++) {
-    hash = Math.imul(hash ^ (matchBytes[index] as number), 0x01000193);
-  }
-  return hash ^ (hash >>> 15);
 }
 
 function sameBytes(left: Uint8Array, right: Uint8Array): boolean {

@@ -15,7 +15,7 @@ import type { DesiredFlow } from '../pipeline/origin.ts';
 import { type ClaimChange, type ClaimKind, type Contest, compareRivals } from './claims.ts';
 import { FlowList } from './flow-list.ts';
 import { FlowSlab, NO_FLOW } from './flow-slab.ts';
-import type { Shared } from './shared.ts';
+import type { Shared, SharedSizes } from './shared.ts';
 import { type Rendered, RenderedRows } from './templates.ts';
 
 /** What identifies a flow on a bridge (OpenFlow 1.3.5 §6.4, strict). */
@@ -52,6 +52,8 @@ const STANDS = 1;
 /** Stood when the pass began. */
 const STOOD = 2;
 
+const FIRST_LENGTH = 16;
+
 const CONTENT: ClaimKind<DesiredFlow>['contentOf'] = ({ flow }) =>
   JSON.stringify(flow.actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 
@@ -78,7 +80,7 @@ export class FlowChange implements ClaimChange<DesiredFlow> {
 
 export class FlowTable implements FlowNumbers {
   readonly #slab: FlowSlab;
-  #states = new Uint8Array(16);
+  #states: Uint8Array;
   /** Of the flows that stand, and of those that stood when the pass began. */
   #size = 0;
   #stoodSize = 0;
@@ -91,8 +93,16 @@ export class FlowTable implements FlowNumbers {
   #revision = 0;
   #lists: WeakRef<FlowList>[] = [];
 
-  constructor(shared: Shared) {
-    this.#slab = new FlowSlab(shared);
+  readonly #sizes: SharedSizes;
+  readonly #bridge: string;
+
+  /** `bridge`: how many flows others of that name have says how much room is made. */
+  constructor(shared: Shared, bridge = '') {
+    this.#bridge = bridge;
+    this.#sizes = shared.sizes;
+    const room = shared.sizes.roomFor(bridge);
+    this.#slab = new FlowSlab(shared, room);
+    this.#states = new Uint8Array(Math.max(FIRST_LENGTH, room.length));
   }
 
   get size(): number {
@@ -157,7 +167,9 @@ export class FlowTable implements FlowNumbers {
   claimAll(desired: Rendered): number {
     let last = NO_FLOW;
     if (desired instanceof RenderedRows) {
-      for (const row of desired.rows) last = this.#claim(this.#slab.addRow(row, desired), last);
+      const { rows } = desired;
+      const name = rows.length === 0 ? 0 : this.#slab.holdName(desired);
+      for (const row of rows) last = this.#claim(this.#slab.addRow(row, desired, name), last);
     } else {
       for (const one of desired) last = this.#claim(this.#slab.add(one), last);
     }
@@ -238,19 +250,22 @@ export class FlowTable implements FlowNumbers {
       if (after === NO_FLOW) remove.push(id);
       else if (slab.isSame(id, after)) this.#states[after] = this.#stateOf(after) | STOOD;
     }
-    const put: number[] = [];
-    for (const id of this.#came) {
+    const put = this.#came;
+    let putLength = 0;
+    for (const id of put) {
       const state = this.#stateOf(id);
       if ((state & STANDS) === 0 || (state & STOOD) !== 0) continue;
       this.#states[id] = state | STOOD;
-      put.push(id);
+      put[putLength++] = id;
     }
+    put.length = putLength;
     const gone = remove.map((id) => slab.desired(id));
     this.#freeReleased();
     const change = new FlowChange(this.#listOf(put), gone);
     this.#came = [];
-    this.#went = [];
-    this.#released = [];
+    if (this.#went.length > 0) this.#went = [];
+    if (this.#released.length > 0) this.#released = [];
+    if (this.#revision === 0) this.#sizes.note(this.#bridge, slab.room);
     this.#stoodSize = this.#size;
     this.#revision += 1;
     this.#isTouched = false;

@@ -3,6 +3,7 @@
  * there is one for each bridge: a port that a thousand bridges speak of is named once.
  */
 import { invariant } from '../lib/errors.ts';
+import { flowScratch } from '../openflow/template.ts';
 import type { TemplateRow } from './templates.ts';
 
 /** Names, each for as long as somebody holds it. */
@@ -15,15 +16,15 @@ export class SharedNames {
   #last = '';
   #lastId = -1;
 
-  /** Gives the name's number. `hint`: the number that it had when it was held before, and may have still. */
-  hold(name: string, hint = -1): number {
+  /** Gives the name's number. `hint`: the number that it had when it was held before, and may have still; `times`: one for each drop. */
+  hold(name: string, hint = -1, times = 1): number {
     if (hint >= 0 && this.#names[hint] === name) {
-      this.#holders[hint] = (this.#holders[hint] ?? 0) + 1;
+      this.#holders[hint] = (this.#holders[hint] ?? 0) + times;
       return hint;
     }
     const known = name === this.#last && this.#lastId >= 0 ? this.#lastId : this.#ids.get(name);
     if (known !== undefined) {
-      this.#holders[known] = (this.#holders[known] ?? 0) + 1;
+      this.#holders[known] = (this.#holders[known] ?? 0) + times;
       this.#last = name;
       this.#lastId = known;
       return known;
@@ -31,7 +32,7 @@ export class SharedNames {
     const id = this.#freeIds.pop() ?? this.#names.length;
     this.#ids.set(name, id);
     this.#names[id] = name;
-    this.#holders[id] = 1;
+    this.#holders[id] = times;
     return id;
   }
 
@@ -57,9 +58,14 @@ export class SharedNames {
 export class SharedRows {
   readonly #ids = new Map<TemplateRow, number>();
   readonly #rows: TemplateRow[] = [];
+  #last: TemplateRow | undefined;
+  #lastId = 0;
 
   idOf(row: TemplateRow): number {
+    if (row === this.#last) return this.#lastId;
     const known = this.#ids.get(row);
+    this.#last = row;
+    this.#lastId = known ?? this.#rows.length + 1;
     if (known !== undefined) return known;
     this.#rows.push(row);
     this.#ids.set(row, this.#rows.length);
@@ -71,8 +77,40 @@ export class SharedRows {
   }
 }
 
-/** Both. */
+/** How much room something takes. */
+export interface Room {
+  /** Flows. */
+  readonly length: number;
+  /** Bytes of their records. */
+  readonly size: number;
+}
+
+/** What is above the mean needs no second growth. */
+const SLACK = 1.125;
+
+/**
+ * How much room the flows of bridges of one name have taken, in the mean: so much is made for the next one, so that nothing grows step
+ * by step. All that is made and not needed is no more than what others needed.
+ */
+export class SharedSizes {
+  readonly #sums = new Map<string, { count: number; length: number; size: number }>();
+
+  roomFor(bridge: string): Room {
+    const { count, length, size } = this.#sums.get(bridge) ?? { count: 1, length: 0, size: 0 };
+    return { length: Math.ceil((SLACK * length) / count), size: Math.ceil((SLACK * size) / count) };
+  }
+
+  note(bridge: string, { length, size }: Room): void {
+    const sum = this.#sums.get(bridge) ?? { count: 0, length: 0, size: 0 };
+    this.#sums.set(bridge, { count: sum.count + 1, length: sum.length + length, size: sum.size + size });
+  }
+}
+
+/** All of these. */
 export class Shared {
+  readonly sizes = new SharedSizes();
+  /** Where a flow is written before its bytes are kept. */
+  readonly scratch = flowScratch();
   readonly names = new SharedNames();
   readonly rows = new SharedRows();
 }

@@ -54,8 +54,8 @@ export interface RowNumbers {
   /** Of all variables of the shape; those that the row does not say may be anything. */
   readonly values: readonly TemplateValue[];
   readonly cookieLow: number;
-  /** Hold the name of the flow's object. Gives its number. */
-  holdName(names: SharedNames): number;
+  /** Hold the name of the flow's object, so many times. Gives its number. */
+  holdName(names: SharedNames, times: number): number;
 }
 
 /** A flow that is kept as its numbers. */
@@ -80,8 +80,8 @@ export class TemplatedFlow implements DesiredFlow, RowNumbers {
     return { rule: this.row.shape.rule.ruleName, object: this.object };
   }
 
-  holdName(names: SharedNames): number {
-    return names.hold(this.object);
+  holdName(names: SharedNames, times: number): number {
+    return names.hold(this.object, -1, times);
   }
 
   /** As bytes: right until another flow of the same row is encoded. */
@@ -135,8 +135,8 @@ export class EntityPart {
     return this;
   }
 
-  holdName(names: SharedNames): number {
-    this.#nameId = names.hold(this.#properties.object ?? '', this.#nameId);
+  holdName(names: SharedNames, times: number): number {
+    this.#nameId = names.hold(this.#properties.object ?? '', this.#nameId, times);
     return this.#nameId;
   }
 }
@@ -151,9 +151,9 @@ export class RenderedRows implements RowNumbers {
     return this.#common?.cookieLow ?? 0;
   }
 
-  holdName(names: SharedNames): number {
+  holdName(names: SharedNames, times: number): number {
     invariant(this.#common !== undefined, 'What was rendered has a name.');
-    return this.#common.holdName(names);
+    return this.#common.holdName(names, times);
   }
 
   /** For Templates. */

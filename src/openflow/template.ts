@@ -14,6 +14,7 @@
  */
 import type { Flow } from '../flow/flow.ts';
 import { writeFlowMod } from './flow-codec.ts';
+import { factorAt, flowHash, hashOfSum, sumOf } from './flow-hash.ts';
 import { Slab } from './slab.ts';
 import { WireError } from './wire-error.ts';
 
@@ -113,6 +114,11 @@ export class FlowTemplate implements EncodedFlow {
   readonly #from: Uint8Array;
   readonly #to: Uint16Array;
   readonly #constant: Uint8Array;
+  /** For the hash: which bytes of a record are in the match, what they are changed in, and what each adds. */
+  readonly #hashFrom: Uint8Array;
+  readonly #hashConstant: Uint8Array;
+  readonly #hashFactors: Int32Array;
+  readonly #hashBase: number;
 
   /** For recordTemplates. `copies`: from bytes of a record of all variables. */
   constructor(frame: Uint8Array, bits: readonly number[], copies: readonly Copy[]) {
@@ -138,12 +144,31 @@ export class FlowTemplate implements EncodedFlow {
     this.#sizes = kept.map(({ start, end }) => end - start);
     this.recordSize = kept.at(-1)?.end ?? COOKIE_SIZE;
     this.#view = new DataView(this.frame.buffer, this.frame.byteOffset, this.frame.byteLength);
-    const { words, rest } = inWords(copies.map((copy) => ({ ...copy, from: moved.get(copy.from) ?? 0 })));
+    const placed = copies.map((copy) => ({ ...copy, from: moved.get(copy.from) ?? 0 }));
+    const { words, rest } = inWords(placed);
     this.#wordsFrom = Uint8Array.from(words, ({ from }) => from);
     this.#wordsTo = Uint16Array.from(words, ({ to }) => to);
     this.#from = Uint8Array.from(rest, ({ from }) => from);
     this.#to = Uint16Array.from(rest, ({ to }) => to);
     this.#constant = Uint8Array.from(rest, ({ constant }) => constant);
+    const hashed = placed.filter(({ to }) => to >= MATCH_OFFSET && to < MATCH_OFFSET + this.matchBytes.length);
+    this.#hashFrom = Uint8Array.from(hashed, ({ from }) => from);
+    this.#hashConstant = Uint8Array.from(hashed, ({ constant }) => constant);
+    this.#hashFactors = Int32Array.from(hashed, ({ to }) => factorAt(to - MATCH_OFFSET));
+    this.#hashBase = sumWithout(this, new Set(hashed.map(({ to }) => to - MATCH_OFFSET)));
+  }
+
+  /** flowHash of the flow of a record, which need not be made for that. */
+  hash(bytes: Uint8Array, offset: number): number {
+    const from = this.#hashFrom;
+    const constant = this.#hashConstant;
+    const factors = this.#hashFactors;
+    let sum = this.#hashBase;
+    for (let index = 0; index < from.length; index++) {
+      const byte = (bytes[offset + (from[index] as number)] as number) ^ (constant[index] as number);
+      sum = (sum + Math.imul(byte, factors[index] as number)) | 0;
+    }
+    return hashOfSum(sum);
   }
 
   /** Write a record: low half of the cookie, and the values of all variables of the source. */
@@ -185,6 +210,15 @@ export class FlowTemplate implements EncodedFlow {
     }
     return this;
   }
+}
+
+/** What the bytes of a match that stay the same add up to. */
+function sumWithout({ table, priority, matchBytes }: EncodedFlow, changing: ReadonlySet<number>): number {
+  let sum = sumOf({ table, priority, matchBytes });
+  matchBytes.forEach((byte, index) => {
+    if (!changing.has(index)) sum = (sum + Math.imul(byte, factorAt(index))) | 0;
+  });
+  return sum;
 }
 
 /** Copies of four bytes in a row, told by their first; and the rest. */
@@ -296,7 +330,8 @@ function holds(
       if (template === undefined) return false;
       const record = recordBytes(template.recordSize);
       template.putRecord(record.bytes, 0, new DataView(wanted.buffer).getUint32(COOKIE_LOW_OFFSET), values);
-      return Buffer.compare(template.fill(record, 0).frame, wanted) === 0;
+      const { frame } = template.fill(record, 0);
+      return Buffer.compare(frame, wanted) === 0 && template.hash(record.bytes, 0) === flowHash(viewFlowMod(wanted));
     }),
   );
 }

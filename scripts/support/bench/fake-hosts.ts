@@ -1,13 +1,15 @@
 /**
  * A process of hosts whose ovs-vswitchd is not there: for each a real ovsdb-server is told of by its socket, and what vswitchd
  * would write there (ofports, datapath ids, cur_cfg) is written, and what it would call is called (fake-switch.ts). Run by
- * one-port-line.ts, which sends it the hosts; says `ready` when all are plugged.
+ * one-port-line.ts, which sends it the hosts and is told `ready` when all are plugged; then it plugs and unplugs ports of a real
+ * host as it is told (plugger.ts), so that the process that is measured starts no other meanwhile.
  */
 import { OvsdbClient } from '../../../src/ovsdb/client.ts';
 import { OPEN_VSWITCH, type OpenVswitch } from '../../../src/ovsdb/open-vswitch.generated.ts';
 import { Transaction } from '../../../src/ovsdb/transaction.ts';
 import type { NamedUuid } from '../../../src/ovsdb/value.ts';
 import { FakeSwitch } from './fake-switch.ts';
+import { Plugger, type PlugOrder } from './plugger.ts';
 
 const TABLES = {
   Open_vSwitch: ['bridges', 'next_cfg', 'cur_cfg'],
@@ -111,7 +113,18 @@ class FakeHost {
   }
 }
 
+/** The first message. */
+export interface FakeHostsOrder {
+  readonly hosts: readonly FakeHostOptions[];
+  /** The host whose ports the messages after it are about. */
+  readonly pluggedSocket: string;
+}
+
 process.once('message', async (message) => {
-  for (const options of message as readonly FakeHostOptions[]) await new FakeHost(options).start();
+  const { hosts, pluggedSocket } = message as FakeHostsOrder;
+  for (const options of hosts) await new FakeHost(options).start();
+  const plugger = new Plugger(pluggedSocket);
+  await plugger.start();
+  process.on('message', (order) => void plugger.follow(order as PlugOrder));
   process.send?.('ready');
 });

@@ -4,10 +4,9 @@
  * which is what the bare server does, and with some, where the bare server sends the same bytes and waits for a barrier.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { BridgeLedger } from '../../../src/compiler/book.ts';
+import { type BridgeBook, BridgeLedger } from '../../../src/compiler/book.ts';
 import { silentLogger } from '../../../src/lib/log.ts';
 import { encodeMessage } from '../../../src/openflow/codec.ts';
-import type { DesiredFlow } from '../../../src/pipeline/origin.ts';
 import { BridgeInstaller } from '../../../src/switch/installer.ts';
 import { OvsSandbox, waitFor } from '../../../test/support/ovs-sandbox.ts';
 import { Switchboard } from '../../../test/support/switchboard.ts';
@@ -106,14 +105,11 @@ async function bareMs(sandbox: OvsSandbox, count: number, bytes?: Uint8Array): P
   return ms;
 }
 
-async function heddleMs(sandbox: OvsSandbox, count: number, flows: readonly DesiredFlow[]): Promise<number> {
+async function heddleMs(sandbox: OvsSandbox, count: number, book: BridgeBook): Promise<number> {
   const board = new Switchboard();
   const { limitedLog } = board;
   const installers = new Map<bigint, BridgeInstaller>();
   for (let index = 0; index < count; index++) {
-    const book = new BridgeLedger(ONE_HOST, 'br-tun');
-    book.claimAll(flows);
-    book.takeChange();
     const drift = (): 'repair' => 'repair';
     const options = { host: ONE_HOST, bridge: bridgeName(index), book: () => book, drift };
     installers.set(BigInt(0x1000 + index), new BridgeInstaller({ ...options, logger: silentLogger, limitedLog }));
@@ -152,7 +148,6 @@ export interface BridgesFigures {
 export async function measureBridges(count: number, rounds: number): Promise<BridgesFigures> {
   const book = compileOneHost(oneHostSite(FLOWS)).book(ONE_HOST, 'br-tun');
   if (book === undefined) throw new Error('nothing was compiled');
-  const flows = [...book.flows()];
   const bytes = Buffer.concat([flowModsOf(book), barrier()]);
   const sandbox = await startBridges(count);
   const accepting: number[] = [];
@@ -163,16 +158,16 @@ export async function measureBridges(count: number, rounds: number): Promise<Bri
   try {
     for (let round = 0; round < rounds; round++) {
       accepting.push(await bareMs(sandbox, count));
-      comparing.push(await heddleMs(sandbox, count, []));
+      comparing.push(await heddleMs(sandbox, count, new BridgeLedger(ONE_HOST, 'br-tun')));
       streaming.push(await bareMs(sandbox, count, bytes));
       await clear();
-      programming.push(await heddleMs(sandbox, count, flows));
+      programming.push(await heddleMs(sandbox, count, book));
       await clear();
     }
   } finally {
     await sandbox.kill();
   }
-  return { flowCount: flows.length, accepting, comparing, streaming, programming };
+  return { flowCount: book.size, accepting, comparing, streaming, programming };
 }
 
 export const bridgesLine: Line = async ({ rounds, shrink }) => {

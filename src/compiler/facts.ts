@@ -75,9 +75,9 @@ export class Fact<T> extends Readable {
   }
 }
 
-export interface FactsOptions {
+export interface FactsOptions<T> {
   /** Told of every key with another value, after its readers. */
-  readonly changed?: ((key: string) => void) | undefined;
+  readonly changed?: ((key: string, value: T | undefined) => void) | undefined;
   /** There is no value any more, and nobody who reads one. */
   readonly idle?: (() => void) | undefined;
 }
@@ -89,10 +89,10 @@ export class Facts<T> {
   #own: Map<string, T> | undefined;
   #read: Map<string, Fact<T>> | undefined;
   readonly #isSame: (left: T, right: T) => boolean;
-  readonly #options: FactsOptions;
+  readonly #options: FactsOptions<T>;
 
   /** `isSame`: equal values change nothing; default: ===. */
-  constructor(isSame: (left: T, right: T) => boolean = Object.is, options: FactsOptions = NO_OPTIONS) {
+  constructor(isSame: (left: T, right: T) => boolean = Object.is, options: FactsOptions<T> = {}) {
     this.#isSame = isSame;
     this.#options = options;
   }
@@ -110,6 +110,11 @@ export class Facts<T> {
 
   get(key: string): T | undefined {
     return this.#values.get(key);
+  }
+
+  /** The values as they are. */
+  get all(): ReadonlyMap<string, T> {
+    return this.#values;
   }
 
   set(key: string, value: T | undefined): void {
@@ -160,7 +165,7 @@ export class Facts<T> {
 
   #tell(key: string, value: T | undefined): void {
     this.#read?.get(key)?.change(value);
-    this.#options.changed?.(key);
+    this.#options.changed?.(key, value);
   }
 
   #endIfIdle(): void {
@@ -173,8 +178,6 @@ export class Facts<T> {
     return this.#isSame(before, after);
   }
 }
-
-const NO_OPTIONS: FactsOptions = {};
 
 /** All facts of one kind about two things, the first of which is mostly a host: what is said of one host is in one place. */
 export class PairFacts<T> {

@@ -123,8 +123,11 @@ export class GatewayPlaces {
 
   /** A port is elsewhere now. Returns the hosts that serve more or less for it. */
   portMoved(portId: string): readonly string[] {
-    const held = [...(this.#held.get(portId) ?? [])].flatMap((address) => this.#byAddress.get(address) ?? []);
-    return this.#place(new Set([...(this.#byPort.get(portId) ?? []), ...held]));
+    const addresses = this.#held.get(portId);
+    const led = this.#byPort.get(portId);
+    if (addresses === undefined && led === undefined) return NO_HOSTS;
+    const held = [...(addresses ?? [])].flatMap((address) => this.#byAddress.get(address) ?? []);
+    return this.#place(new Set([...(led ?? []), ...held]));
   }
 
   /** A port has been found to have an address that is no port's own; undefined: nobody has. Returns likewise. */
@@ -218,6 +221,8 @@ export class GatewayPlaces {
     return networks;
   }
 }
+
+const NO_HOSTS: readonly string[] = [];
 
 const addressKey = (networkId: string, ip: Ip): string => `${networkId} ${ipToText(ip)}`;
 

@@ -228,18 +228,19 @@ class SiteOwners {
     const here = profile.templates.part(tun.arpForLocal, { localVlan });
     const { templates, features } = profile;
     const ofports = remembered((host) => view.read(this.#world.tunnels.at(name, tunnelKey(type, host))));
-    const behind = templates.part(tun.remotePort, { localVlan, segmentationId, ofport: 0 });
     // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
     const isAsked = network.external || view.read(this.#world.site.presentNetworks.at(name, networkId)) === true;
-    view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId) => {
+    const remoteParts = isAsked ? this.#askedPorts : this.#unaskedPorts;
+    const behind = templates.part(tun.remotePort, { localVlan, segmentationId, ofport: 0 });
+    view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId, place) => {
       const location = this.#world.site.locations.get(portId);
       if (location === undefined) return NO_FLOWS;
       if (location === name) {
-        const own = isReady ? this.#localPorts.of(portId, this.#world.ports) : undefined;
+        const own = isReady ? this.#localPorts.of(networkId, place, portId, this.#world.ports) : undefined;
         return own === undefined ? NO_FLOWS : templates.renderParts(tun.arpForLocal, own, here, features);
       }
       const ofport = ofports(location);
-      const other = (isAsked ? this.#askedPorts : this.#unaskedPorts).of(portId, this.#world.ports);
+      const other = remoteParts.of(networkId, place, portId, this.#world.ports);
       if (other === undefined || ofport === undefined) return NO_FLOWS;
       return templates.renderParts(tun.remotePort, other, behind.having('ofport', ofport), features);
     });

@@ -8,8 +8,11 @@ export class PairCounts {
 
   /** Count one more or one less. Returns whether the pair is new, or is no more. */
   add(first: string, second: string, difference: 1 | -1): boolean {
-    const counts = this.#counts.get(first) ?? new Map<string, number>();
-    this.#counts.set(first, counts);
+    let counts = this.#counts.get(first);
+    if (counts === undefined) {
+      counts = new Map();
+      this.#counts.set(first, counts);
+    }
     const before = counts.get(second) ?? 0;
     const after = before + difference;
     if (after > 0) counts.set(second, after);

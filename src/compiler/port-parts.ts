@@ -8,29 +8,50 @@ import type { EntityPart } from './templates.ts';
 /** undefined: nothing is said of the port. */
 export type MakePart = (port: Port) => EntityPart | undefined;
 
+/** Of one network, by place of the port in site.portsOf: ids, since a place is another port's when its own has left; and parts. */
+interface NetworkParts {
+  readonly ids: string[];
+  readonly parts: (EntityPart | undefined)[];
+}
+
 export class PortParts {
   readonly #make: MakePart;
-  readonly #parts = new Map<string, EntityPart | undefined>();
+  readonly #networks = new Map<string, NetworkParts>();
+  /** The network that was asked for last: rows come network by network. */
+  #lastId = '';
+  #last: NetworkParts = { ids: [], parts: [] };
 
   constructor(make: MakePart) {
     this.#make = make;
   }
 
-  of(portId: string, ports: { get(id: string): Port | undefined }): EntityPart | undefined {
-    const known = this.#parts.get(portId);
-    if (known !== undefined || this.#parts.has(portId)) return known;
+  /** What is said of the port that has this place in site.portsOf of its network. */
+  of(networkId: string, place: number, portId: string, ports: Pick<ReadonlyMap<string, Port>, 'get'>) {
+    const { ids, parts } = networkId === this.#lastId ? this.#last : this.#enter(networkId);
+    if (ids[place] === portId) return parts[place];
     const port = ports.get(portId);
     const part = port === undefined ? undefined : this.#make(port);
-    this.#parts.set(portId, part);
+    ids[place] = portId;
+    parts[place] = part;
     return part;
   }
 
-  /** The port is another. */
-  forget(portId: string): void {
-    this.#parts.delete(portId);
+  /** A port is another, or they are needed no more. */
+  forgetAll(): void {
+    if (this.#networks.size === 0) return;
+    this.#networks.clear();
+    this.#lastId = '';
+    this.#last = { ids: [], parts: [] };
   }
 
-  forgetAll(): void {
-    this.#parts.clear();
+  #enter(networkId: string): NetworkParts {
+    let known = this.#networks.get(networkId);
+    if (known === undefined) {
+      known = { ids: [], parts: [] };
+      this.#networks.set(networkId, known);
+    }
+    this.#lastId = networkId;
+    this.#last = known;
+    return known;
   }
 }

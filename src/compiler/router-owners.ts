@@ -109,9 +109,9 @@ export class RouterOwners {
     const { profile, localVlan, network } = there;
     const { templates, features } = profile;
     const here = templates.part(routerRoute.neighbour, { localVlan, isOutside: network.external });
-    const place = { host: name, bridge: profile.integrationBridge };
-    view.rows(this.#world.site.portsOf.at(networkId), place, (portId) => {
-      const port = this.#neighbours.of(portId, this.#world.ports);
+    const bridge = { host: name, bridge: profile.integrationBridge };
+    view.rows(this.#world.site.portsOf.at(networkId), bridge, (portId, place) => {
+      const port = this.#neighbours.of(networkId, place, portId, this.#world.ports);
       return port === undefined ? NO_FLOWS : templates.renderParts(routerRoute.neighbour, port, here, features);
     });
     const ofport = wayOut(this.#world, view, there);

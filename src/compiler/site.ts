@@ -74,7 +74,7 @@ export class Site {
   #topology: Topology | undefined;
   #routing: RoutingModel = NO_ROUTING;
   /** Where each port is, of hosts that the topology has. */
-  readonly locations = new Facts<string>(Object.is, { changed: (id) => this.touchPort(id) });
+  readonly locations = new Facts<string>();
   /** Ids of the ports of a network that are somewhere. By network id. */
   readonly portsOf = new Collections();
   /** Names of the hosts that have ports of a network, a router's that is plugged in among them. By network id. */
@@ -95,7 +95,7 @@ export class Site {
   readonly centralNetworks = new PairFacts<true>();
   /** Ways outside. */
   readonly gateways = new GatewayPlaces((portId) => this.locations.get(portId));
-  /** What was said, whether or not the topology has the port and the host. */
+  /** What was said of ports that `locations` does not have, because the topology has not the port, or not the host. */
   readonly #told = new Map<string, string>();
   /** iface-ids that are plugged into a host's br-int. By host name. */
   readonly #plugged = new Map<string, ReadonlySet<string>>();
@@ -132,13 +132,13 @@ export class Site {
     let count = 0;
     for (const port of topology.ports.values()) {
       if (++count % STEP_LENGTH === 0) yield;
-      const host = this.#told.get(port.id);
+      const host = this.locations.get(port.id) ?? this.#told.get(port.id);
       if (host === undefined || !topology.hosts.has(host)) continue;
       located.set(port.id, host);
       listAt(portsOf, port.networkId).push(port.id);
       this.#countPort(port, host, 1);
     }
-    yield* this.locations.takeAllSteps(located);
+    yield* this.#tellLocations(located);
     yield* this.portsOf.replaceAllSteps(portsOf);
     yield* this.gateways.setTopologySteps(topology, this.#routing);
     for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) {
@@ -178,17 +178,32 @@ export class Site {
     }
   }
 
+  /** Who is somewhere and was not, or no more, so that what was said of it is in one place or the other. */
+  *#tellLocations(located: Map<string, string>): Generator<void, void> {
+    let count = 0;
+    for (const [id, host] of this.locations.all) {
+      if (!located.has(id)) this.#told.set(id, host);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
+    for (const id of this.#told.keys()) {
+      if (located.has(id)) this.#told.delete(id);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
+    yield* this.locations.takeAllSteps(located);
+  }
+
   #movePort(portId: string, host: string | undefined, touched: Set<string>): void {
-    if (host === undefined) this.#told.delete(portId);
-    else this.#told.set(portId, host);
     const port = this.#topology?.ports.get(portId);
+    const after = port !== undefined && host !== undefined && this.#topology?.hosts.has(host) ? host : undefined;
+    if (host === after) this.#told.delete(portId);
+    else if (host !== undefined) this.#told.set(portId, host);
     if (port === undefined) return;
     const before = this.locations.get(portId);
-    const after = host !== undefined && this.#topology?.hosts.has(host) ? host : undefined;
     if (before === after) return;
     this.locations.set(portId, after);
     if (after === undefined) this.portsOf.delete(port.networkId, portId);
-    else this.portsOf.add(port.networkId, portId);
+    else if (before === undefined) this.portsOf.add(port.networkId, portId);
+    else this.portsOf.touch(port.networkId, portId);
     if (before !== undefined && this.#countPort(port, before, -1)) touched.add(before);
     if (after !== undefined && this.#countPort(port, after, 1)) touched.add(after);
     for (const place of this.gateways.portMoved(portId)) touched.add(place);
@@ -203,12 +218,6 @@ export class Site {
   setPluggedPorts(host: string, ids: ReadonlySet<string>): void {
     this.#plugged.set(host, ids);
     this.#refreshHost(host);
-  }
-
-  /** A port is not what it was, or not where it was. */
-  touchPort(portId: string): void {
-    const port = this.#topology?.ports.get(portId);
-    if (port !== undefined) this.portsOf.touch(port.networkId, portId);
   }
 
   /** Ids of the networks that a host has. */
@@ -240,9 +249,11 @@ export class Site {
   #countPort(port: Port, host: string, difference: 1 | -1): boolean {
     let isTurn = this.#networkCounts.add(port.networkId, host, difference);
     if (!isServiceable(port)) return isTurn;
-    for (const [index, { subnetId }] of port.fixedIps.entries()) {
+    const { fixedIps } = port;
+    for (let index = 0; index < fixedIps.length; index++) {
+      const subnetId = fixedIps[index]?.subnetId ?? '';
       // Once, however many addresses of a subnet it has.
-      if (port.fixedIps.findIndex((other) => other.subnetId === subnetId) !== index) continue;
+      if (index > 0 && fixedIps.findIndex((other) => other.subnetId === subnetId) !== index) continue;
       if (this.#subnetCounts.add(subnetId, host, difference)) isTurn = true;
     }
     return isTurn;

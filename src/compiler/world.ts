@@ -82,10 +82,11 @@ export class World {
   readonly profiles = new Facts<HostProfile>(sameMeaning);
   readonly networks = new Facts<Network>(sameMeaning);
   readonly ports = new Facts<Port>(sameMeaning, {
-    changed: (id) => {
-      for (const parts of this.#portParts) parts.forget(id);
-      this.site.touchPort(id);
-      this.#changedPorts.add(id);
+    changed: (id, port) => {
+      for (const parts of this.#portParts) parts.forgetAll();
+      // One that is no more has left its network already.
+      if (port !== undefined) this.site.portsOf.touch(port.networkId, id);
+      if (this.#hostFacts.size > 0) this.#changedPorts.add(id);
     },
   });
 

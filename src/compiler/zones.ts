@@ -54,6 +54,49 @@ export function zonesOf(number: number): RouterZones {
   };
 }
 
+/** The zones of a router for people, and for its hosts to remember: the first and the last. */
+export function zonesText(number: number): string {
+  const { distributed, gateway } = zonesOf(number);
+  return `${distributed.dnat}-${gateway.snat}`;
+}
+
+/** The number whose zones these are; undefined: no router's. */
+export function numberOfZones(text: string): number | undefined {
+  const number = (Number.parseInt(text, 10) - 1) / ZONES_PER_ROUTER;
+  const isOne = Number.isInteger(number) && number >= 0 && number < ROUTER_COUNT;
+  return isOne && zonesText(number) === text ? number : undefined;
+}
+
+/**
+ * The number that each router is known by. What most of the hosts say is right, and of as many the first by name: two controllers that
+ * see the same hosts come to the same. What no host says is as it is remembered, unless somebody else has the number.
+ */
+export function knownZoneNumbers(
+  shown: ReadonlyMap<string, ReadonlyMap<string, number>>,
+  remembered: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  const claims = new Map<string, { readonly id: string; readonly number: number; count: number }>();
+  for (const [, numbers] of [...shown].sort(([left], [right]) => (left < right ? -1 : 1))) {
+    for (const [id, number] of numbers) {
+      const key = `${number} ${id}`;
+      const claim = claims.get(key) ?? { id, number, count: 0 };
+      claim.count += 1;
+      claims.set(key, claim);
+    }
+  }
+  const known = new Map<string, number>();
+  const taken = new Set<number>();
+  const claim = (id: string, number: number): void => {
+    if (known.has(id) || taken.has(number)) return;
+    known.set(id, number);
+    taken.add(number);
+  };
+  // The sort is stable: of as many, the first host's come first.
+  for (const { id, number } of [...claims.values()].sort((left, right) => right.count - left.count)) claim(id, number);
+  for (const [id, number] of remembered) claim(id, number);
+  return known;
+}
+
 /** The zones of all routers that have numbers. */
 export function zonesOfAll(numbers: ReadonlyMap<string, number>): ReadonlyMap<string, RouterZones> {
   return new Map([...numbers].map(([id, number]) => [id, zonesOf(number)]));

@@ -19,8 +19,8 @@ import { BridgeConnections, type HostBridges } from './bridge-connections.ts';
 import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
 import { readHostFacts } from './host-facts.ts';
-import { HostMacKeeper } from './host-mac-keeper.ts';
 import { planHost } from './host-plan.ts';
+import { Keepsakes } from './keepsakes.ts';
 import { Listeners } from './listeners.ts';
 import { Memory } from './memory.ts';
 import type { PassFigures, PassObserver } from './pass-figures.ts';
@@ -54,7 +54,7 @@ export class Controller {
   readonly #logger: Logger;
   readonly #limitedLog: LimitedLog;
   readonly #memory: Memory;
-  readonly #hostMacs: HostMacKeeper;
+  readonly #keepsakes: Keepsakes;
   readonly #connections: BridgeConnections;
   readonly #routers: Routers;
   readonly #locator: PortLocator;
@@ -78,11 +78,11 @@ export class Controller {
     this.#logger = options.logger;
     this.#limitedLog = new LimitedLog(options.logger);
     this.#memory = new Memory(options.stateDirectory, this.#limitedLog);
-    this.#hostMacs = new HostMacKeeper({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
+    this.#keepsakes = new Keepsakes({ memory: this.#memory, compiler: this.compiler, logger: options.logger });
     const elections = new Elections({ ...options, onRole: (host) => this.#markStale(host) });
     this.#connections = new BridgeConnections(this.#limitedLog, elections);
     const { agents, compiler } = this;
-    this.#locator = new PortLocator({ agents, compiler, memory: this.#memory, hostMacs: this.#hostMacs });
+    this.#locator = new PortLocator({ agents, compiler, memory: this.#memory, keepsakes: this.#keepsakes });
     this.#routers = new Routers({
       limitedLog: this.#limitedLog,
       memory: this.#memory,
@@ -183,7 +183,7 @@ export class Controller {
   *#takeIn(topology: Topology): Generator<void, void> {
     this.#topology = topology;
     this.#generation += 1;
-    this.#hostMacs.allocate(topology);
+    this.#keepsakes.allocateMacs(topology);
     for (const agent of [...this.agents.values()]) {
       const host = topology.hosts.get(agent.name);
       if (host !== undefined && host.ovsdb === agent.host.ovsdb && host.mgmtDir === agent.host.mgmtDir)
@@ -195,7 +195,7 @@ export class Controller {
       this.#staleHosts.add(host.name);
     }
     yield* this.compiler.setTopologySteps(topology);
-    this.#routers.allocateZones();
+    this.#keepsakes.allocateZones();
     this.#locator.markAll();
     this.#schedule();
   }
@@ -251,6 +251,7 @@ export class Controller {
     agent.close();
     this.agents.delete(agent.name);
     this.#locator.forget(agent.name);
+    this.#keepsakes.forget(agent.name);
     this.compiler.setHostFacts(agent.name, undefined);
   }
 
@@ -292,6 +293,7 @@ export class Controller {
     const startMs = performance.now();
     yield* this.#locator.locate(topology, (host) => this.#staleHosts.has(host));
     if (!this.#isStarted && !this.#mayStart()) return;
+    if (this.#keepsakes.settle()) for (const name of this.agents.keys()) this.#staleHosts.add(name);
     this.#learnBridges(topology);
     for (const name of this.compiler.site.takeChangedHosts()) this.#staleHosts.add(name);
     const staleHosts = [...this.#staleHosts].sort();
@@ -372,14 +374,13 @@ export class Controller {
     }
     for (const bridge of physicalBridges(host)) if (agent.isProgrammed(bridge)) agent.openPatches.add(bridge);
     const request = { topology, routing, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
-    const hostMac = this.#hostMacs.textOf(name);
     const datapathIds = this.#connections.replacementsOf(name);
     const further = {
       openPatches: agent.openPatches,
       datapathIds,
       keepsControllers: isElected,
       isRendered: (bridge: string) => (this.compiler.book(name, bridge)?.size ?? 0) > 0,
-      ...(hostMac !== undefined && { hostMac }),
+      keepsakes: this.#keepsakes.of(name),
     };
     const wanted = wantedHost({ ...request, ...further });
     const mine = isOurs ? { ...wanted, endsRestoreWait: agent.isWhole } : bridgesAlone(wanted);

@@ -13,6 +13,7 @@ import type { RoutingModel } from '../compiler/routing.ts';
 import { declaredPort, hasTunnelBridge, type TunnelNeed } from '../compiler/site.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { DEAD_VLAN } from './host-plan.ts';
+import { rememberedVlans } from './keepsake-keys.ts';
 import type { BridgeView, SwitchView } from './switch-view.ts';
 import { physicalBridges } from './wanted.ts';
 
@@ -121,29 +122,40 @@ export interface LocalVlanRequest {
  */
 export function assignLocalVlans(request: LocalVlanRequest): ReadonlyMap<string, number> {
   const { topology, routing, host, view, kept, former = new Map<string, number>(), isFollowed } = request;
-  const remembered = new Map<string, number>();
   const networkIds = new Set(request.networkIds);
   const integration = view.bridges.get(host.bridges.integration);
-  for (const [portId, { port, ofport }] of integration?.guests ?? []) {
+  for (const [portId, { ofport }] of integration?.guests ?? []) {
     // A guest that is plugged in here needs its network here, also while another host counts as its place.
     const networkId = declaredPort(topology, routing, portId)?.networkId;
     if (networkId !== undefined && ofport !== undefined) networkIds.add(networkId);
-    const network = port.other_config.get('net_uuid');
-    const vlan = Number(port.other_config.get('tag'));
-    if (network === undefined || !Number.isInteger(vlan) || vlan < 1 || vlan >= DEAD_VLAN) continue;
-    const segment = port.other_config.get('segmentation_id');
-    const current = topology.networks.get(network)?.segmentationId;
-    // A network that was made anew under its old name is another network.
-    if (segment !== undefined && current !== undefined && segment !== `${current}`) continue;
-    if (!remembered.has(network)) remembered.set(network, vlan);
   }
+  const remembered = integration === undefined ? new Map<string, number>() : rememberedBy(integration, topology);
   const shown = new Set(remembered.values());
   const own = [...former, ...(isFollowed ? [] : remembered), ...kept];
   const known = new Map(isFollowed ? [...own.filter(([, vlan]) => !shown.has(vlan)), ...remembered] : own);
   const isAnothers = ([network, vlan]: readonly [string, number]): boolean =>
     !networkIds.has(network) || known.get(network) !== vlan;
   const inUse = new Set([...former].filter(isAnothers).map(([, vlan]) => vlan));
-  // What a port has it has.
+  // What a port has it has, and what the bridge says likewise.
   for (const [network, vlan] of remembered) if (networkIds.has(network)) inUse.delete(vlan);
   return allocateLocalVlans(networkIds, known, inUse);
+}
+
+/** By network: as ports say, and where none does, the bridge. */
+function rememberedBy({ guests, bridge }: BridgeView, topology: Topology): Map<string, number> {
+  const ports = [...guests.values()].map(({ port: { other_config: key } }) => ({
+    networkId: key.get('net_uuid'),
+    localVlan: key.get('tag'),
+    segment: key.get('segmentation_id'),
+  }));
+  const remembered = new Map<string, number>();
+  for (const { networkId, localVlan, segment } of [...ports, ...rememberedVlans(bridge.external_ids)]) {
+    const vlan = Number(localVlan);
+    if (networkId === undefined || !Number.isInteger(vlan) || vlan < 1 || vlan >= DEAD_VLAN) continue;
+    const current = topology.networks.get(networkId)?.segmentationId;
+    // A network that was made anew under its old name is another network.
+    if (segment !== undefined && current !== undefined && segment !== `${current}`) continue;
+    if (!remembered.has(networkId)) remembered.set(networkId, vlan);
+  }
+  return remembered;
 }

@@ -1,6 +1,6 @@
 /**
- * Host MACs of distributed routing through everything: given by the file, remembered by the state directory, and where that was
- * lost, read back from the host itself, to whose OVSDB they are written. Serves controller.ts.
+ * Host MACs of distributed routing through everything: given by the file, remembered by the state directory, and by the host
+ * itself, to whose OVSDB they are written. What the host says goes first: its flows bear it. Serves keepsakes.ts.
  */
 import type { Compiler } from '../compiler/compiler.ts';
 import { macFromText, macToText } from '../lib/addresses.ts';
@@ -8,11 +8,9 @@ import { HeddleError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { allocateHostMacs } from './host-macs.ts';
+import { HOST_MAC_KEY } from './keepsake-keys.ts';
 import type { Memory } from './memory.ts';
 import type { SwitchView } from './switch-view.ts';
-
-/** In external_ids of the integration bridge. */
-export const HOST_MAC_KEY = 'heddle-dvr-mac';
 
 export interface HostMacKeeperOptions {
   readonly memory: Memory;
@@ -22,8 +20,8 @@ export interface HostMacKeeperOptions {
 
 export class HostMacKeeper {
   readonly #options: HostMacKeeperOptions;
-  /** Hosts whose MAC was made up in this life, and that have not shown yet what they had before. */
-  readonly #unconfirmed = new Set<string>();
+  /** Hosts to which the file gives no MAC; true: it has shown in this life which one it had before. */
+  readonly #shown = new Map<string, boolean>();
   #macs: ReadonlyMap<string, number> = new Map();
 
   constructor(options: HostMacKeeperOptions) {
@@ -34,7 +32,8 @@ export class HostMacKeeper {
   allocate({ hosts, settings }: Topology): void {
     const { memory, compiler } = this.#options;
     for (const { name, dvrMac } of hosts.values()) {
-      if (dvrMac === undefined && !memory.hostMacs.has(name)) this.#unconfirmed.add(name);
+      if (dvrMac !== undefined) this.#shown.delete(name);
+      else if (!this.#shown.has(name)) this.#shown.set(name, false);
     }
     this.#macs = allocateHostMacs(hosts.values(), memory.hostMacs, settings.dvrBaseMac);
     for (const [name, mac] of this.#macs) {
@@ -49,9 +48,11 @@ export class HostMacKeeper {
     return mac === undefined ? undefined : macToText(mac);
   }
 
-  /** A host shows itself: what it remembers of an earlier life wins over what was made up in this one. */
-  recall({ name, bridges }: Host, view: SwitchView): void {
-    if (!this.#unconfirmed.delete(name)) return;
+  /** A host shows itself: of an earlier life of this controller, or, followed, of another controller that writes to it. */
+  recall({ name, bridges }: Host, view: SwitchView, { isFollowed }: { readonly isFollowed: boolean }): void {
+    const shown = this.#shown.get(name);
+    if (shown === undefined || (shown && !isFollowed)) return;
+    this.#shown.set(name, true);
     const text = view.bridges.get(bridges.integration)?.bridge.external_ids.get(HOST_MAC_KEY);
     const mac = text === undefined ? undefined : readMac(text);
     if (mac === undefined || mac === this.#macs.get(name)) return;
@@ -60,7 +61,10 @@ export class HostMacKeeper {
     this.#macs = new Map([...this.#macs, [name, mac]]);
     compiler.setHostMac(name, mac);
     memory.rememberHostMac(name, mac);
-    logger.info({ host: name, mac: text }, 'the host remembers its MAC, which the state directory does not');
+    logger.info(
+      { host: name, mac: text },
+      'the host remembers its MAC, which the state directory does not, or otherwise',
+    );
   }
 }
 

@@ -3,7 +3,7 @@
  * and what it shows, the difference and nothing else: a host that is right is not written to. Pure; names, columns and keys are
  * Neutron's, so that a host can go from one to the other (restore of local VLANs included).
  */
-import { HOST_MAC_KEY } from './host-mac-keeper.ts';
+import { isListKey } from './keepsake-keys.ts';
 import { RESTORE_WAIT_KEY, waitsForFlows } from './restore-wait.ts';
 import type { BridgeView, Controller, PortView, SwitchView } from './switch-view.ts';
 
@@ -23,8 +23,8 @@ export interface WantedBridge {
   readonly keepsControllers?: boolean;
   /** 16 hex digits; only where two bridges would otherwise have one id. */
   readonly datapathId?: string;
-  /** The host's MAC for distributed routing, to be remembered by the host itself. */
-  readonly hostMac?: string;
+  /** What the host is to remember: keys of external_ids (keepsake-keys.ts). None: leave them alone. */
+  readonly keepsakes?: ReadonlyMap<string, string>;
 }
 
 export interface WantedPatch {
@@ -163,9 +163,11 @@ function* planBridge(wanted: WantedBridge, view: BridgeView | undefined): Genera
   if (wanted.datapathId !== undefined) otherConfig.set('datapath-id', wanted.datapathId);
   const entries = differingEntries(otherConfig, bridge.other_config);
   if (entries.size > 0) yield { kind: 'setKeys', ...identity, column: 'other_config', entries };
-  const { hostMac } = wanted;
-  if (hostMac !== undefined && bridge.external_ids.get(HOST_MAC_KEY) !== hostMac) {
-    yield { kind: 'setKeys', ...identity, column: 'external_ids', entries: new Map([[HOST_MAC_KEY, hostMac]]) };
+  const { keepsakes } = wanted;
+  if (keepsakes !== undefined) {
+    const kept = differingEntries(keepsakes, bridge.external_ids);
+    for (const key of bridge.external_ids.keys()) if (isListKey(key) && !keepsakes.has(key)) kept.set(key, undefined);
+    if (kept.size > 0) yield { kind: 'setKeys', ...identity, column: 'external_ids', entries: kept };
   }
   if (wanted.controllers.length > 0) yield* planControllers(wanted, view.controllers);
 }

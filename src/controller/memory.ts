@@ -97,11 +97,15 @@ export class Memory {
     return this.#zoneNumbers;
   }
 
-  rememberZoneNumber(routerId: string, number: number): void {
-    if (this.#zoneNumbers.get(routerId) === number) return;
-    // Numbers run out only with tens of thousands of routers; then the one of a router that is gone goes on to another.
-    for (const [id, other] of this.#zoneNumbers) if (other === number) this.#zoneNumbers.delete(id);
-    this.#zoneNumbers.set(routerId, number);
+  rememberZoneNumbers(numbers: ReadonlyMap<string, number>): void {
+    if ([...numbers].every(([id, number]) => this.#zoneNumbers.get(id) === number)) return;
+    // What is somebody else's now, its former owner has no more: one that is gone when numbers run out, or as hosts say.
+    const owners = new Map([...numbers].map(([id, number]) => [number, id]));
+    for (const [id, number] of this.#zoneNumbers) {
+      const owner = owners.get(number);
+      if (owner !== undefined && owner !== id) this.#zoneNumbers.delete(id);
+    }
+    for (const [id, number] of numbers) this.#zoneNumbers.set(id, number);
     this.#changed();
   }
 

@@ -5,7 +5,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Compiler, RouterRegisters } from '../compiler/compiler.ts';
 import type { BoundFloatingIp } from '../compiler/gateways.ts';
-import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
 import type { Ip } from '../lib/addresses.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
@@ -113,14 +112,6 @@ export class Outside {
     compiler.setGatewayLeads(memory.gatewayLeads);
     for (const { place, mac } of memory.outsideNeighbours)
       compiler.setOutsideNeighbour(place.host, place.networkId, place.ip, mac);
-  }
-
-  /** Before anything is compiled for a topology: zones, which flows need. Throws HeddleError `NO_ZONE`. */
-  allocateZones(): void {
-    const { compiler, memory } = this.#options;
-    const numbers = allocateZoneNumbers(compiler.site.gateways.model.routers.keys(), memory.zoneNumbers);
-    for (const [id, number] of numbers) memory.rememberZoneNumber(id, number);
-    compiler.setZones(zonesOfAll(numbers));
   }
 
   /** After a pass: what is served where may be another. */

@@ -6,7 +6,7 @@ import type { Compiler } from '../compiler/compiler.ts';
 import type { Topology } from '../topology/model.ts';
 import type { HostAgent } from './host-agent.ts';
 import { pluggedPorts } from './host-facts.ts';
-import type { HostMacKeeper } from './host-mac-keeper.ts';
+import type { Keepsakes } from './keepsakes.ts';
 import type { Memory } from './memory.ts';
 import { locatePort, Sightings } from './port-locations.ts';
 
@@ -14,7 +14,7 @@ export interface PortLocatorOptions {
   readonly agents: ReadonlyMap<string, HostAgent>;
   readonly compiler: Compiler;
   readonly memory: Memory;
-  readonly hostMacs: HostMacKeeper;
+  readonly keepsakes: Keepsakes;
 }
 
 export class PortLocator {
@@ -38,11 +38,12 @@ export class PortLocator {
 
   /** In steps. */
   *locate(topology: Topology, isStale: (host: string) => boolean): Generator<void, void> {
-    const { agents, compiler, hostMacs } = this.#options;
+    const { agents, compiler, keepsakes } = this.#options;
     const moved = new Set<string>();
-    for (const { name, host, view } of agents.values()) {
+    for (const agent of agents.values()) {
+      const { name, host, view } = agent;
       if (view === undefined) continue;
-      hostMacs.recall(host, view);
+      keepsakes.recall(agent, view);
       if (!this.#isAllStale && !isStale(name)) continue;
       // From now on, what this host does not show is not there: also ports that only the file puts on it.
       if (!this.#sightings.isKnown(name)) this.#isAllStale = true;

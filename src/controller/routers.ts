@@ -107,11 +107,6 @@ export class Routers {
     });
   }
 
-  /** Before the pass that compiles another topology. Throws HeddleError `NO_ZONE`. */
-  allocateZones(): void {
-    this.#outside.allocateZones();
-  }
-
   /** After a pass: take in what is new in the topology and on the hosts. */
   refresh(topology: Topology): void {
     const isNewTopology = topology !== this.#topology;

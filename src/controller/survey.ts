@@ -3,7 +3,7 @@
  * one look at each host. Serves `heddle diff FILE`; pure.
  */
 import { Compiler } from '../compiler/compiler.ts';
-import { allocateZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
+import { allocateZoneNumbers, knownZoneNumbers, zonesOfAll } from '../compiler/zones.ts';
 import { ipFromText, macFromText } from '../lib/addresses.ts';
 import type { Topology } from '../topology/model.ts';
 import { assignLocalVlans, pluggedPorts, readHostFacts } from './host-facts.ts';
@@ -11,6 +11,7 @@ import { allocateHostMacs } from './host-macs.ts';
 import { locatePort, Sightings } from './port-locations.ts';
 import type { State } from './state-store.ts';
 import type { SwitchView } from './switch-view.ts';
+import { zoneNumbersOf } from './zone-keeper.ts';
 
 export interface SurveyRequest {
   readonly topology: Topology;
@@ -29,7 +30,13 @@ export function survey(request: SurveyRequest): Compiler {
   compiler.setGatewayLeads(new Map(Object.entries(state.gatewayLeads)));
   compiler.setTopology(topology);
   const routerIds = compiler.site.gateways.model.routers.keys();
-  compiler.setZones(zonesOfAll(allocateZoneNumbers(routerIds, new Map(Object.entries(state.zoneNumbers)))));
+  const shown = new Map<string, ReadonlyMap<string, number>>();
+  for (const host of topology.hosts.values()) {
+    const view = views.get(host.name);
+    if (view !== undefined) shown.set(host.name, zoneNumbersOf(host, view));
+  }
+  const known = knownZoneNumbers(shown, new Map(Object.entries(state.zoneNumbers)));
+  compiler.setZones(zonesOfAll(allocateZoneNumbers(routerIds, known)));
   for (const { host, network, ip, mac } of state.outsideNeighbours) {
     compiler.setOutsideNeighbour(host, network, ipFromText(ip), macFromText(mac));
   }

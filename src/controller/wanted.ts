@@ -9,6 +9,7 @@ import { ipToText } from '../lib/addresses.ts';
 import { BFD_MACS } from '../pipeline/gateway-alive.ts';
 import type { Host, Network, Topology } from '../topology/model.ts';
 import type { WantedBridge, WantedHost, WantedPatch, WantedTag, WantedTunnel } from './host-plan.ts';
+import { LOCAL_VLAN_KEY, localVlanText } from './keepsake-keys.ts';
 import type { BridgeView, SwitchView } from './switch-view.ts';
 
 export interface WantedRequest {
@@ -22,8 +23,8 @@ export interface WantedRequest {
   readonly openPatches: ReadonlySet<string>;
   /** By bridge name: ids for bridges that would share theirs with another one. */
   readonly datapathIds: ReadonlyMap<string, string>;
-  /** The host's MAC for distributed routing, as text. */
-  readonly hostMac?: string;
+  /** What the host is to keep for a controller that does not know it (keepsakes.ts); local VLANs are added here. */
+  readonly keepsakes?: ReadonlyMap<string, string>;
   /** Another controller may be there too, which the file need not name. */
   readonly keepsControllers?: boolean;
   /** Whether there are flows for a bridge yet. Default: always. */
@@ -41,13 +42,14 @@ export function isUnadopted(view: BridgeView | undefined): boolean {
 export function wantedHost(request: WantedRequest): WantedHost {
   const { host, view } = request;
   const { integration, tunnel } = host.bridges;
+  const tags = wantedTags(request, view.bridges.get(integration));
   return {
-    bridges: wantedBridges(request),
+    bridges: wantedBridges(request, wantedKeepsakes(request, tags)),
     patches: wantedPatches(request),
     tunnels: request.tunnels.map((need) => wantedTunnel(need, request.topology.settings)),
     ...(hasTunnelBridge(host) && { tunnelBridge: tunnel }),
     integrationBridge: integration,
-    tags: wantedTags(request, view.bridges.get(integration)),
+    tags,
   };
 }
 
@@ -56,12 +58,31 @@ export function wantedHost(request: WantedRequest): WantedHost {
  * one that does.
  */
 export function bridgesAlone({ bridges, integrationBridge }: WantedHost): WantedHost {
-  const plain = bridges.map(({ hostMac: _hostMac, ...bridge }) => bridge);
+  const plain = bridges.map(({ keepsakes: _keepsakes, ...bridge }) => bridge);
   return { bridges: plain, patches: [], tunnels: [], integrationBridge, tags: new Map() };
 }
 
-function wantedBridges(request: WantedRequest): readonly WantedBridge[] {
-  const { host, view, datapathIds, hostMac, keepsControllers, isRendered = () => true } = request;
+/** Which local VLAN a network has, its ports say, as Neutron's do. Of one that has none here (routers need it), the bridge does. */
+function wantedKeepsakes(
+  { topology, localVlans, keepsakes }: WantedRequest,
+  tags: ReadonlyMap<string, WantedTag>,
+): ReadonlyMap<string, string> | undefined {
+  if (keepsakes === undefined) return undefined;
+  const plugged = new Set([...tags.values()].map((tag) => tag.kind === 'network' && tag.otherConfig.get(NETWORK_KEY)));
+  const keys = new Map(keepsakes);
+  for (const [networkId, localVlan] of localVlans) {
+    const network = topology.networks.get(networkId);
+    if (network === undefined || plugged.has(networkId)) continue;
+    keys.set(`${LOCAL_VLAN_KEY}${networkId}`, localVlanText(network, localVlan));
+  }
+  return keys;
+}
+
+function wantedBridges(
+  request: WantedRequest,
+  keepsakes: ReadonlyMap<string, string> | undefined,
+): readonly WantedBridge[] {
+  const { host, view, datapathIds, keepsControllers, isRendered = () => true } = request;
   const create = { datapathType: host.datapathType };
   // Whom heddle dials, it does not ask to call.
   const controllers = host.mgmtDir === undefined ? host.controllers : [];
@@ -73,7 +94,7 @@ function wantedBridges(request: WantedRequest): readonly WantedBridge[] {
       controllers,
       ...(keepsControllers && { keepsControllers }),
       ...(datapathId !== undefined && { datapathId }),
-      ...(hostMac !== undefined && name === host.bridges.integration && { hostMac }),
+      ...(keepsakes !== undefined && name === host.bridges.integration && { keepsakes }),
     };
   };
   const bridges = [bridge(host.bridges.integration, true)];
@@ -157,10 +178,12 @@ function wantedTags(
   return tags;
 }
 
+const NETWORK_KEY = 'net_uuid';
+
 /** Keys by which Neutron, and heddle after a restart, know which network a local VLAN belongs to. */
 function portOtherConfig(network: Network, localVlan: number): ReadonlyMap<string, string> {
   return new Map([
-    ['net_uuid', network.id],
+    [NETWORK_KEY, network.id],
     ['network_type', network.networkType],
     ['physical_network', network.physicalNetwork ?? 'None'],
     ...(network.segmentationId === undefined ? [] : [['segmentation_id', `${network.segmentationId}`] as const]),

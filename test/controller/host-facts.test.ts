@@ -156,6 +156,14 @@ describe('local VLANs', () => {
     expect(assign([remembering('a', 9)], ['a', 'b'], kept, { isFollowed: true })).toEqual({ a: 9, b: 1 });
   });
 
+  test('of networks that have no port here are those that the bridge remembers, if they are still the same networks', () => {
+    const externalIds = { 'heddle-vlan-a': '9/100', 'heddle-vlan-b': '7/555', 'heddle-vlan-c': 'x/102', other: '1' };
+    const { view } = new ModelHost([{ name: 'br-int', ports: [remembering('c', 4)], externalIds }]);
+    const networkIds = ['a', 'b', 'c'];
+    const vlans = assignLocalVlans({ topology, routing, host, view, networkIds, kept: new Map() });
+    expect(Object.fromEntries(vlans)).toEqual({ a: 9, b: 1, c: 4 });
+  });
+
   test.each([
     ['of another segment: made anew under its old name', remembering('a', 9, 555)],
     ['out of range', remembering('a', 4095)],

@@ -265,6 +265,25 @@ describe('one by one', () => {
     expect(peer()).toBe('phy-br-ex');
   });
 
+  test('what a host keeps is written, what it has no more goes, and keys of others stay', () => {
+    const externalIds = {
+      'heddle-zones-gone': '1-4',
+      'heddle-vlan-a': '3/101',
+      'heddle-dvr-mac': 'old',
+      'bridge-id': 'br-int',
+    };
+    const host = new ModelHost([{ name: 'br-int', externalIds }]);
+    const ids = () => Object.fromEntries(host.view.bridges.get('br-int')?.bridge.external_ids ?? []);
+    settle(host, WANTED);
+    expect(ids()).toEqual(externalIds);
+    const keepsakes = new Map([
+      ['heddle-dvr-mac', 'new'],
+      ['heddle-zones-r', '5-8'],
+    ]);
+    settle(host, { ...WANTED, bridges: [{ ...ownBridge('br-int', TARGET), keepsakes }] });
+    expect(ids()).toEqual({ 'bridge-id': 'br-int', ...Object.fromEntries(keepsakes) });
+  });
+
   test('a network without a segmentation id takes the key of the one before away', () => {
     const host = new ModelHost([
       { name: 'br-int', ports: [{ name: 'blue1', tag: 1, otherConfig: { segmentation_id: '7', keep: 'me' } }] },

@@ -28,6 +28,7 @@ export interface ModelBridge {
   readonly failMode?: string;
   readonly protocols?: readonly string[];
   readonly otherConfig?: Readonly<Record<string, string>>;
+  readonly externalIds?: Readonly<Record<string, string>>;
   readonly controllers?: readonly string[];
   readonly datapathId?: string;
   readonly ports?: readonly ModelPort[];
@@ -113,7 +114,7 @@ export class ModelHost {
       controller,
       datapath_id: bridge.datapathId ?? (this.#count + 1).toString(16).padStart(16, '0'),
       datapath_type: '',
-      external_ids: new Map(),
+      external_ids: new Map(Object.entries(bridge.externalIds ?? {})),
       fail_mode: bridge.failMode,
       other_config: new Map(Object.entries(bridge.otherConfig ?? {})),
       ports: [],

@@ -6,10 +6,11 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { Controller } from '../../src/controller/controller.ts';
-import { HOST_MAC_KEY } from '../../src/controller/host-mac-keeper.ts';
+import { HOST_MAC_KEY } from '../../src/controller/keepsake-keys.ts';
 import { examineState } from '../../src/controller/state-store.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import { BLUE, ControlledSite } from '../support/controlled-site.ts';
+import { liveThrough, prepareRoutedOutside } from '../support/routed-outside.ts';
 
 let site: ControlledSite;
 afterEach(() => site.stop());
@@ -28,6 +29,19 @@ const hostMacs = (): unknown => (JSON.parse(readFileSync(stateFile(), 'utf8')) a
 const rememberedMac = (host = 'node1'): Promise<string> =>
   site.host(host).vsctl('--if-exists', 'get', 'Bridge', 'br-int', `external_ids:${HOST_MAC_KEY}`);
 
+/** The state directory goes, and a controller that starts without it sends nothing and writes nothing. */
+async function startsUnchanged(...hosts: readonly string[]): Promise<void> {
+  const databases = await Promise.all(hosts.map((host) => site.database(host)));
+  const flows = await Promise.all(hosts.map((host) => site.host(host).dumpFlows('br-int')));
+  rmSync(join(site.directory, 'state'), { recursive: true });
+  for (const host of hosts) await site.logMessages(host);
+  await site.startController();
+  await site.inStep();
+  expect(await Promise.all(hosts.map((host) => site.host(host).dumpFlows('br-int')))).toEqual(flows);
+  expect(await Promise.all(hosts.map((host) => site.database(host)))).toEqual(databases);
+  for (const host of hosts) expect(await site.mods(host)).toEqual([]);
+}
+
 test('lost: hosts say which MACs they had, flows and databases are not touched, and the file is written anew', async () => {
   site = await ControlledSite.prepare({ ...BLUE, hosts: { node1: {}, node2: {} } });
   writeState({ node1: MAC });
@@ -41,17 +55,33 @@ test('lost: hosts say which MACs they had, flows and databases are not touched, 
   await site.stopController();
   const before = hostMacs();
   expect(before).toMatchObject({ node1: MAC });
-  const databases = await Promise.all(['node1', 'node2'].map((host) => site.database(host)));
-  rmSync(join(site.directory, 'state'), { recursive: true });
-  await site.logMessages('node1');
-  await site.logMessages('node2');
-
-  await site.startController();
-  await site.inStep();
-  expect(await Promise.all(['node1', 'node2'].map((host) => site.database(host)))).toEqual(databases);
-  for (const host of ['node1', 'node2']) expect(await site.mods(host)).toEqual([]);
+  await startsUnchanged('node1', 'node2');
   await site.stopController();
   expect(hostMacs()).toEqual(before);
+});
+
+test('lost: routers keep the conntrack zones that they had, in whatever order they came', async () => {
+  site = await prepareRoutedOutside('node1', 'node2');
+  await site.startController();
+  await liveThrough(site);
+  await site.plug('node2', 'guest-a');
+  await site.inStep();
+  const zones = ['a', 'b', 'c'].map((router) =>
+    site.get('node1', 'Bridge', 'br-int', `external_ids:heddle-zones-${router}`),
+  );
+  expect(await Promise.all(zones)).toEqual(['"9-12"', '"5-8"', '"1-4"']);
+  await site.stopController();
+  await startsUnchanged('node1', 'node2');
+
+  // A router that goes is forgotten, and no other.
+  const { routers = [], floating_ips = [] } = site.document;
+  site.change({
+    routers: routers.filter(({ id }) => id !== 'b'),
+    floating_ips: floating_ips.filter(({ port }) => port !== 'guest-b'),
+  });
+  await site.inStep();
+  const ids = await site.get('node2', 'Bridge', 'br-int', 'external_ids');
+  expect(ids.match(/heddle-zones-\w+/g)).toEqual(['heddle-zones-a', 'heddle-zones-c']);
 });
 
 test('lost: a MAC that another host has by now is not taken back', async () => {

@@ -8,6 +8,7 @@ import type { TemplateRow } from './templates.ts';
 
 /** Names, each for as long as somebody holds it. */
 export class SharedNames {
+  /** Of those that are looked for. */
   readonly #ids = new Map<string, number>();
   readonly #names: string[] = [];
   readonly #holders: number[] = [];
@@ -16,12 +17,20 @@ export class SharedNames {
   #last = '';
   #lastId = -1;
 
-  /** Gives the name's number. `hint`: the number that it had when it was held before, and may have still; `times`: one for each drop. */
-  hold(name: string, hint = -1, times = 1): number {
+  /**
+   * For who holds a name again and again: `hint` is the number that it gave before, and which may be another's now; -1: none. To look
+   * for others who hold the name costs more than to have it twice.
+   */
+  holdAgain(name: string, hint: number, times: number): number {
     if (hint >= 0 && this.#names[hint] === name) {
       this.#holders[hint] = (this.#holders[hint] ?? 0) + times;
       return hint;
     }
+    return this.#add(name, times);
+  }
+
+  /** Gives the name's number. `times`: one for each drop. */
+  hold(name: string, times: number): number {
     const known = name === this.#last && this.#lastId >= 0 ? this.#lastId : this.#ids.get(name);
     if (known !== undefined) {
       this.#holders[known] = (this.#holders[known] ?? 0) + times;
@@ -29,8 +38,13 @@ export class SharedNames {
       this.#lastId = known;
       return known;
     }
-    const id = this.#freeIds.pop() ?? this.#names.length;
+    const id = this.#add(name, times);
     this.#ids.set(name, id);
+    return id;
+  }
+
+  #add(name: string, times: number): number {
+    const id = this.#freeIds.pop() ?? this.#names.length;
     this.#names[id] = name;
     this.#holders[id] = times;
     return id;
@@ -42,7 +56,8 @@ export class SharedNames {
     this.#holders[id] = holders;
     if (holders > 0) return;
     if (id === this.#lastId) this.#lastId = -1;
-    this.#ids.delete(this.nameOf(id));
+    const name = this.nameOf(id);
+    if (this.#ids.get(name) === id) this.#ids.delete(name);
     this.#names[id] = '';
     this.#freeIds.push(id);
   }

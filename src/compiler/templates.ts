@@ -81,7 +81,7 @@ export class TemplatedFlow implements DesiredFlow, RowNumbers {
   }
 
   holdName(names: SharedNames, times: number): number {
-    return names.hold(this.object, -1, times);
+    return names.hold(this.object, times);
   }
 
   /** As bytes: right until another flow of the same row is encoded. */
@@ -136,7 +136,7 @@ export class EntityPart {
   }
 
   holdName(names: SharedNames, times: number): number {
-    this.#nameId = names.hold(this.#properties.object ?? '', this.#nameId, times);
+    this.#nameId = names.holdAgain(this.#properties.object ?? '', this.#nameId, times);
     return this.#nameId;
   }
 }

@@ -8,17 +8,21 @@ import { ipFromText, ipToText, macFromText, macToText } from '../lib/addresses.t
 import { LIMITS } from '../lib/limits.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import { finish, STEP_LENGTH } from '../lib/steps.ts';
+import { inTurns } from '../switch/turns.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { ServedAddress } from './router/announcer.ts';
 import { type OutsidePlace, outsideKey } from './router/gateways.ts';
 import type { RememberedNeighbour } from './router/index.ts';
 import {
+  type LivingState,
   readState,
   StateError,
   type StoredAddress,
   type StoredNeighbour,
   type StoredOwner,
+  stateText,
   writeState,
+  writeStateSoon,
 } from './state-store.ts';
 
 /** Who is at which MAC on an external network, as a host found it. */
@@ -41,6 +45,8 @@ export class Memory {
   #derived: HeldValues;
   #timer: NodeJS.Timeout | undefined;
   #isDirty = false;
+  #isWriting = false;
+  #isClosed = false;
   #failure: string | undefined;
 
   /** Throws StateError when there is a file that cannot be used. */
@@ -188,45 +194,59 @@ export class Memory {
 
   /** Write what is not written yet, and set no more timers. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#write();
+    if (!this.#isDirty && !this.#isWriting) return;
+    try {
+      writeState(this.#directory, this.#living());
+    } catch (error) {
+      this.#notWritten(error);
+    }
   }
 
   #changed(): void {
     this.#isDirty = true;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#write();
-      // A directory that could not be written may be writable later.
-      if (this.#isDirty) this.#changed();
-    }, LIMITS.stateWriteIntervalMs);
+    if (this.#isWriting || this.#isClosed) return;
+    this.#timer ??= setTimeout(() => void this.#write(), LIMITS.stateWriteIntervalMs);
   }
 
-  #write(): void {
-    if (!this.#isDirty) return;
-    const hostMacs = [...this.#hostMacs].sort(byKey).map(([name, mac]) => [name, macToText(mac)]);
+  /** A large state is made text in short turns, and written by other threads: a site that changes must not wait for it. */
+  async #write(): Promise<void> {
+    this.#timer = undefined;
+    this.#isWriting = true;
+    this.#isDirty = false;
+    const text = await inTurns(stateText(this.#living()), { turnMs: LIMITS.backgroundTurnMs });
     try {
-      writeState(this.#directory, {
-        hostMacs: Object.fromEntries(hostMacs),
-        portHosts: Object.fromEntries([...this.#portHosts].sort(byKey)),
-        zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
-        localVlans: Object.fromEntries(
-          [...this.#localVlans].sort(byKey).map(([host, vlans]) => [host, Object.fromEntries([...vlans].sort(byKey))]),
-        ),
-        gatewayLeads: Object.fromEntries([...this.#gatewayLeads].sort(byKey)),
-        outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
-        servedAddresses: this.#servedAddresses.map(storedServed),
-        neighbours: this.#neighbours.map(storedOwner),
-        derived: this.#derived,
-      });
-      this.#isDirty = false;
+      await writeStateSoon(this.#directory, text, () => !this.#isClosed);
       this.#failure = undefined;
     } catch (error) {
-      if (!(error instanceof StateError)) throw error;
-      this.#failure = error.message;
-      this.#limitedLog.warn('state', { code: error.code, reason: error.message }, 'the state file was not written');
+      // A directory that could not be written may be writable later.
+      if (!this.#isClosed) this.#notWritten(error);
     }
+    this.#isWriting = false;
+    if (this.#isDirty) this.#changed();
+  }
+
+  #notWritten(error: unknown): void {
+    if (!(error instanceof StateError)) throw error;
+    this.#isDirty = true;
+    this.#failure = error.message;
+    this.#limitedLog.warn('state', { code: error.code, reason: error.message }, 'the state file was not written');
+  }
+
+  #living(): LivingState {
+    return {
+      hostMacs: Object.fromEntries([...this.#hostMacs].sort(byKey).map(([name, mac]) => [name, macToText(mac)])),
+      portHosts: this.#portHosts,
+      zoneNumbers: Object.fromEntries([...this.#zoneNumbers].sort(byKey)),
+      localVlans: this.#localVlans,
+      gatewayLeads: Object.fromEntries([...this.#gatewayLeads].sort(byKey)),
+      outsideNeighbours: [...this.#outsideNeighbours].sort(byKey).map(([, known]) => storedNeighbour(known)),
+      servedAddresses: this.#servedAddresses.map(storedServed),
+      neighbours: this.#neighbours.map(storedOwner),
+      derived: this.#derived,
+    };
   }
 }
 

@@ -16,9 +16,11 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { HeddleError } from '../lib/errors.ts';
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { HeldValues } from '../topology/load.ts';
 
 const FILE_NAME = 'state.json';
@@ -157,31 +159,98 @@ export function readState(directory: string): State {
   }
 }
 
+/** The state as it is written: what is large as maps, which are read step by step. */
+export interface LivingState extends Omit<State, 'portHosts' | 'localVlans'> {
+  readonly portHosts: ReadonlyMap<string, string>;
+  readonly localVlans: ReadonlyMap<string, ReadonlyMap<string, number>>;
+}
+
+/** The text of the file, in steps; the maps may change between them. */
+export function* stateText({ portHosts, localVlans, derived, ...rest }: LivingState): Generator<void, string> {
+  const fields = Object.entries({ version: VERSION, ...rest }).map(([name, value]) => [name, JSON.stringify(value)]);
+  fields.push(['portHosts', yield* recordText(portHosts)]);
+  fields.push(['localVlans', yield* recordText(vlanEntries(localVlans))]);
+  const macs = yield* recordText(entriesOf(derived.macs));
+  const addresses = yield* recordText(entriesOf(derived.addresses));
+  fields.push(['derived', `{\n"macs": ${macs},\n"addresses": ${addresses}\n}`]);
+  return `{\n${fields.map(([name, text]) => `"${name}": ${text}`).join(',\n')}\n}\n`;
+}
+
+/** An object with a line for each entry, so that people can find one, and tell two files apart. */
+function* recordText(entries: Iterable<readonly [string, unknown]>): Generator<void, string> {
+  const lines: string[] = [];
+  for (const [key, value] of entries) {
+    lines.push(`${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+    if (lines.length % STEP_LENGTH === 0) yield;
+  }
+  return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n}`;
+}
+
+function* entriesOf(record: Readonly<Record<string, string>>): Generator<readonly [string, string]> {
+  for (const key of Object.keys(record)) yield [key, record[key] ?? ''];
+}
+
+function* vlanEntries(localVlans: LivingState['localVlans']): Generator<readonly [string, object]> {
+  for (const [host, vlans] of localVlans) yield [host, Object.fromEntries(vlans)];
+}
+
 /** Write the whole state so that a crash at any moment leaves the old file or the new one. Throws `STATE_UNWRITABLE`. */
-export function writeState(directory: string, state: State): void {
+export function writeState(directory: string, state: LivingState): void {
   const path = join(directory, FILE_NAME);
-  const temporary = `${path}.tmp`;
+  // Not that of writeStateSoon, which may be under way.
+  const temporary = `${path}.last`;
   try {
     makeDirectory(resolve(directory));
     const file = openSync(temporary, 'w', 0o644);
     try {
-      writeSync(file, `${JSON.stringify({ version: VERSION, ...state }, undefined, 2)}\n`);
+      writeSync(file, finish(stateText(state)));
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, path);
-    // The new name is as lasting as the new file only when the directory is written too.
-    const folder = openSync(directory, 'r');
-    try {
-      fsyncSync(folder);
-    } finally {
-      closeSync(folder);
-    }
+    moveInto(directory, temporary);
   } catch (error) {
-    const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
-    throw unwritable(path, messageOf(error), isFull ? 'make room' : 'make it writable');
+    throw notWritten(path, error);
   }
+}
+
+/**
+ * Likewise, of a text that `stateText` made, while other work goes on. `isWanted` is asked when it is on the disk: false, and the
+ * file stays as it is. Rejects with `STATE_UNWRITABLE`.
+ */
+export async function writeStateSoon(directory: string, text: string, isWanted: () => boolean): Promise<void> {
+  const path = join(directory, FILE_NAME);
+  const temporary = `${path}.tmp`;
+  try {
+    makeDirectory(resolve(directory));
+    const file = await open(temporary, 'w', 0o644);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (isWanted()) moveInto(directory, temporary);
+    else await rm(temporary, { force: true });
+  } catch (error) {
+    throw notWritten(path, error);
+  }
+}
+
+function moveInto(directory: string, temporary: string): void {
+  renameSync(temporary, join(directory, FILE_NAME));
+  // The new name is as lasting as the new file only when the directory is written too.
+  const folder = openSync(directory, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function notWritten(path: string, error: unknown): StateError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
+  return unwritable(path, messageOf(error), isFull ? 'make room' : 'make it writable');
 }
 
 /** What a heddle that is started now would have to say of its state directory, found without a write; undefined: nothing. */

@@ -43,6 +43,8 @@ export const LIMITS = {
   standbyConnections: 3,
   /** A comparison or a large change hands the event loop back when a turn has lasted so long: echo replies wait no longer. */
   turnMs: 4,
+  /** Likewise of work that nobody waits for, such as making the state file. */
+  backgroundTurnMs: 1,
   /** Likewise a pass of the whole site, and the taking in of a topology: what is shorter is done in one turn. */
   passTurnMs: 8,
   /**

@@ -6,13 +6,21 @@ import { LIMITS } from '../lib/limits.ts';
 
 export { STEP_LENGTH } from '../lib/steps.ts';
 
-/** Run all steps, and hand the event loop back whenever a turn has lasted LIMITS.turnMs. */
-export async function inTurns<Result>(steps: Generator<void, Result>): Promise<Result> {
+export interface TurnOptions {
+  /** Default: LIMITS.turnMs. */
+  readonly turnMs: number;
+}
+
+/** Run all steps, and hand the event loop back whenever a turn has lasted so long. */
+export async function inTurns<Result>(
+  steps: Generator<void, Result>,
+  { turnMs }: TurnOptions = { turnMs: LIMITS.turnMs },
+): Promise<Result> {
   let turnStartMs = performance.now();
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (performance.now() - turnStartMs < LIMITS.turnMs) continue;
+    if (performance.now() - turnStartMs < turnMs) continue;
     await new Promise((resolve) => setImmediate(resolve));
     turnStartMs = performance.now();
   }

@@ -3,7 +3,16 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMPTY_STATE, readState, StateError, writeState } from '../../src/controller/state-store.ts';
+import {
+  EMPTY_STATE,
+  type LivingState,
+  readState,
+  StateError,
+  stateText,
+  writeState,
+  writeStateSoon,
+} from '../../src/controller/state-store.ts';
+import { finish } from '../../src/lib/steps.ts';
 
 describe('state store', () => {
   let directory = '';
@@ -46,12 +55,37 @@ describe('state store', () => {
     },
   };
 
+  const LIVING: LivingState = {
+    ...STATE,
+    portHosts: new Map(Object.entries(STATE.portHosts)),
+    localVlans: new Map(
+      Object.entries(STATE.localVlans).map(([host, vlans]) => [host, new Map(Object.entries(vlans))]),
+    ),
+  };
+
   it('starts empty, and gives back what was written, leaving no temporary file', () => {
     const nested = join(directory, 'new');
     expect(readState(nested)).toEqual(EMPTY_STATE);
-    writeState(nested, STATE);
+    writeState(nested, LIVING);
     expect(readState(nested)).toEqual(STATE);
     expect(readdirSync(nested)).toEqual(['state.json']);
+  });
+
+  it('is the same when it is written while other work goes on, unless nobody wants it any more', async () => {
+    const text = finish(stateText(LIVING));
+    await writeStateSoon(directory, text, () => true);
+    expect(readState(directory)).toEqual(STATE);
+    await writeStateSoon(directory, finish(stateText({ ...LIVING, portHosts: new Map() })), () => false);
+    expect(readState(directory)).toEqual(STATE);
+    expect(readdirSync(directory)).toEqual(['state.json']);
+  });
+
+  it('is made in steps, also where a host or a port has much', () => {
+    const portHosts = new Map(Array.from({ length: 1_000 }, (_none, index) => [`port "${index}"`, `node${index}`]));
+    const steps = stateText({ ...LIVING, portHosts, derived: { macs: {}, addresses: {} } });
+    expect([...steps].length).toBeGreaterThan(10);
+    writeState(directory, { ...LIVING, portHosts });
+    expect(readState(directory).portHosts).toEqual(Object.fromEntries(portHosts));
   });
 
   it('reads a file of version 1, which knew no zones', () => {
@@ -74,19 +108,19 @@ describe('state store', () => {
   });
 
   it('keeps the old file when the new one cannot be written', () => {
-    writeState(directory, STATE);
+    writeState(directory, LIVING);
     writeFileSync(join(directory, 'blocked'), '');
-    expect(() => writeState(join(directory, 'blocked'), STATE)).toThrow(/make it writable or give --state DIR/);
+    expect(() => writeState(join(directory, 'blocked'), LIVING)).toThrow(/make it writable or give --state DIR/);
     expect(readState(directory)).toEqual(STATE);
   });
 
   it('below a directory in which none can be made it says so', () => {
-    expect(() => writeState('/proc/heddle/state', STATE)).toThrow(/STATE_UNWRITABLE|ENOENT/);
+    expect(() => writeState('/proc/heddle/state', LIVING)).toThrow(/STATE_UNWRITABLE|ENOENT/);
   });
 
   it('makes the directories above', () => {
     const deep = join(directory, 'a', 'b');
-    writeState(deep, STATE);
+    writeState(deep, LIVING);
     expect(readState(deep)).toEqual(STATE);
   });
 });

@@ -5,6 +5,8 @@ import { ChaosSite } from './chaos-site.ts';
 import { FAULTS } from './faults.ts';
 import { type Measurement, measure } from './measure.ts';
 
+const FAULT_NAMES = FAULTS.map(({ name }) => name);
+
 const USAGE =
   'usage: scripts/chaos [--ports N] [--runs N] [--hold SECONDS] [--rate PPS] [--routed] [--nice N] [--only TEXT] [--json FILE]\n';
 
@@ -19,6 +21,7 @@ function readOptions() {
       nice: { type: 'string', default: '0' },
       only: { type: 'string', default: '' },
       json: { type: 'string', default: '' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
   const [ports, runs, hold, rate] = [values.ports, values.runs, values.hold, values.rate].map(Number);
@@ -32,9 +35,23 @@ function readOptions() {
     rate: rate ?? 0,
     routed: values.routed,
     niceness: Number(values.nice),
-    only: new RegExp(values.only),
+    faults: faultsOf(values.only),
     json: values.json,
+    help: values.help,
   };
+}
+
+/** Those whose name has the pattern. */
+function faultsOf(pattern: string): typeof FAULTS {
+  const isMeant = (name: string): boolean => new RegExp(pattern).test(name);
+  try {
+    const faults = FAULTS.filter(({ name }) => isMeant(name));
+    if (faults.length > 0) return faults;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new TypeError(`--only ${pattern}: ${error.message}`);
+  }
+  throw new TypeError(`--only ${pattern}: no fault has that in its name; there are:\n  ${FAULT_NAMES.join('\n  ')}`);
 }
 
 const median = (values: readonly number[]): number =>
@@ -73,10 +90,13 @@ function row(measured: readonly Measurement[]): string {
 }
 
 async function main(): Promise<number> {
-  const { ports, runs, holdMs, rate, routed, niceness, only, json } = readOptions();
+  const { ports, runs, holdMs, rate, routed, niceness, faults, json, help } = readOptions();
+  if (help) {
+    process.stdout.write(`${USAGE}faults, for --only:\n  ${FAULT_NAMES.join('\n  ')}\n`);
+    return 0;
+  }
   const site = await ChaosSite.up({ furtherPorts: ports, rate, routed, niceness });
   const results: { readonly fault: string; readonly runs: readonly Omit<Measurement, 'fault'>[] }[] = [];
-  const faults = FAULTS.filter(({ name }) => only.test(name));
   try {
     process.stdout.write(
       `${ports} further ports, ${site.flowCount} flows on 9 bridges, ${rate} packets a second each way of each stream, medians of ${runs}\n\n`,

@@ -2,8 +2,10 @@
  * How costs grow with the site: each at one, four and sixteen times a size, and the exponent of the power law through them. A
  * total that grows with the site has 1, the cost of one change has 0.
  */
+import { measureBridges } from './bridges-line.ts';
 import { exponentOf, type Line, median, type Row } from './measure.ts';
 import { changesOf, compileLarge, largeSiteDocument, measureChanges } from './model-lines.ts';
+import { measureOnePort } from './one-port-line.ts';
 import { loadSite } from './site.ts';
 import { measureColdSync, measureReconcile } from './switch-lines.ts';
 
@@ -12,6 +14,10 @@ const FLOWS = 6_250;
 /** 16 times this is half of the large site. */
 const LARGEST_SHRINK = 2;
 const ROUNDS = 3;
+/** No fewer than have ports of one network, or a change would concern more of the larger sites' hosts. */
+const HOSTS = 12;
+const CHANGES = 40;
+const BRIDGES = 32;
 
 interface Growth {
   readonly what: string;
@@ -29,12 +35,25 @@ export const growthLine: Line = async ({ shrink }) => {
   const cold: [number, number][] = [];
   const floor: [number, number][] = [];
   const reconcile: [number, number][] = [];
+  const dump: [number, number][] = [];
   for (const times of TIMES) {
     const sync = await measureColdSync((FLOWS * times) / shrink, ROUNDS, false);
     cold.push([sync.flows, median(sync.heddle)]);
     floor.push([sync.flows, median(sync.floor)]);
     const same = await measureReconcile((FLOWS * times) / shrink, ROUNDS);
     reconcile.push([same.flows, median(same.heddle)]);
+    dump.push([same.flows, median(same.dump)]);
+  }
+  const port: [number, number][] = [];
+  const connect: [number, number][] = [];
+  const connectFloor: [number, number][] = [];
+  for (const times of TIMES) {
+    const hostCount = Math.max(HOSTS, Math.round((HOSTS * times) / shrink));
+    port.push([hostCount, median((await measureOnePort(hostCount, CHANGES)).times)]);
+    const count = Math.max(2, Math.round((BRIDGES * times) / shrink));
+    const { programming, streaming } = await measureBridges(count, ROUNDS);
+    connect.push([count, median(programming)]);
+    connectFloor.push([count, median(streaming)]);
   }
   const compile: [number, number][] = [];
   const changes = new Map<string, [number, number][]>();
@@ -59,6 +78,10 @@ export const growthLine: Line = async ({ shrink }) => {
     { what: 'growth of a cold sync with its flows', points: cold, bound: 1.1 },
     { what: 'growth of the floor of a cold sync: the switch itself', points: floor, bound: 1.1 },
     { what: 'growth of a reconcile with its flows', points: reconcile, bound: 1.1 },
+    { what: 'growth of the floor of a reconcile: ovs-ofctl dump-flows', points: dump, bound: 1.1 },
+    { what: 'growth of connecting, comparing and programming bridges with their number', points: connect, bound: 1.1 },
+    { what: 'growth of the floor of that: the bare server and the switch', points: connectFloor, bound: 1.1 },
+    { what: 'growth of one port plugged with the hosts of a site (each with 100 ports)', points: port, bound: 0.2 },
     { what: 'growth of compiling with the hosts of a site (each with as many ports)', points: compile, bound: 1.1 },
     ...[...changes].map(([what, points]) => ({
       what: `growth of one change with the hosts of a site: ${what}`,

@@ -56,13 +56,16 @@ export class Collection extends Readable implements Names {
     this.forgetIfIdle();
   }
 
-  add(element: string): void {
-    if (this.#places.has(element)) return;
+  /** Gives its place. */
+  add(element: string): number {
+    const known = this.#places.get(element);
+    if (known !== undefined) return known;
     const place = this.#freePlaces?.pop() ?? this.#byPlace.length;
     this.#places.set(element, place);
     this.#byPlace[place] = element;
     for (const follower of this.#followers ?? NOBODY) follower.added(element);
     this.invalidateReaders();
+    return place;
   }
 
   delete(element: string): void {
@@ -125,8 +128,13 @@ export class Collections {
     return this.#collections.get(key) ?? NO_NAMES;
   }
 
-  add(key: string, element: string): void {
-    this.at(key).add(element);
+  /** Gives its place. */
+  add(key: string, element: string): number {
+    return this.at(key).add(element);
+  }
+
+  placeOf(key: string, element: string): number {
+    return this.#collections.get(key)?.placeOf(element) ?? -1;
   }
 
   delete(key: string, element: string): void {

@@ -146,14 +146,21 @@ export class FlowTable implements FlowNumbers {
   /** Every flow, as of now: from the last table to the first, in a table from the highest priority to the lowest. */
   list(): FlowList {
     const byRank = new Map<number, number[]>();
-    for (const id of this.#stood()) {
+    // Neighbours are mostly of one rank.
+    let lastRank = -1;
+    let alike: number[] = [];
+    for (let id = 0; id < this.#slab.length; id++) {
+      if (!this.#hasStood(id)) continue;
       const rank = this.#slab.rankOf(id);
-      const alike = byRank.get(rank);
-      if (alike === undefined) byRank.set(rank, [id]);
-      else alike.push(id);
+      if (rank !== lastRank) {
+        alike = byRank.get(rank) ?? [];
+        if (alike.length === 0) byRank.set(rank, alike);
+        lastRank = rank;
+      }
+      alike.push(id);
     }
     const downwards = [...byRank].sort(([left], [right]) => right - left);
-    return this.#listOf(downwards.flatMap(([, alike]) => alike));
+    return this.#listOf(downwards.flatMap(([, ids]) => ids));
   }
 
   find({ table, priority, match }: FlowIdentity): DesiredFlow | undefined {

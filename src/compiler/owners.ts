@@ -230,20 +230,26 @@ class SiteOwners {
     const ofports = remembered((host) => view.read(this.#world.tunnels.at(name, tunnelKey(type, host))));
     // Where the network is there for a router alone, nobody asks: the router knows whose an address is.
     const isAsked = network.external || view.read(this.#world.site.presentNetworks.at(name, networkId)) === true;
+    const placed = this.#world.site.ports.placedPorts(networkId);
     const remoteParts = isAsked ? this.#askedPorts : this.#unaskedPorts;
     const behind = templates.part(tun.remotePort, { localVlan, segmentationId, ofport: 0 });
-    view.rows(this.#world.site.portsOf.at(networkId), { host: name, bridge: profile.tunnelBridge }, (portId, place) => {
-      const location = this.#world.site.locations.get(portId);
-      if (location === undefined) return NO_FLOWS;
-      if (location === name) {
-        const own = isReady ? this.#localPorts.of(networkId, place, portId, this.#world.ports) : undefined;
-        return own === undefined ? NO_FLOWS : templates.renderParts(tun.arpForLocal, own, here, features);
-      }
-      const ofport = ofports(location);
-      const other = remoteParts.of(networkId, place, portId, this.#world.ports);
-      if (other === undefined || ofport === undefined) return NO_FLOWS;
-      return templates.renderParts(tun.remotePort, other, behind.having('ofport', ofport), features);
-    });
+    view.rows(
+      this.#world.site.ports.portsOf.at(networkId),
+      { host: name, bridge: profile.tunnelBridge },
+      (_id, place) => {
+        const port = placed.ports[place];
+        const location = placed.hosts[place];
+        if (port === undefined || location === undefined) return NO_FLOWS;
+        if (location === name) {
+          const own = isReady ? this.#localPorts.of(port, place) : undefined;
+          return own === undefined ? NO_FLOWS : templates.renderParts(tun.arpForLocal, own, here, features);
+        }
+        const ofport = ofports(location);
+        const other = remoteParts.of(port, place);
+        if (other === undefined || ofport === undefined) return NO_FLOWS;
+        return templates.renderParts(tun.remotePort, other, behind.having('ofport', ofport), features);
+      },
+    );
     return NOTHING;
   });
 

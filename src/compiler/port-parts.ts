@@ -8,7 +8,7 @@ import type { EntityPart } from './templates.ts';
 /** undefined: nothing is said of the port. */
 export type MakePart = (port: Port) => EntityPart | undefined;
 
-/** Of one network, by place of the port in site.portsOf: ids, since a place is another port's when its own has left; and parts. */
+/** Of one network, by place of the port in site.ports.portsOf: ids, since a place is another port's when its own has left; and parts. */
 interface NetworkParts {
   readonly ids: string[];
   readonly parts: (EntityPart | undefined)[];
@@ -25,13 +25,13 @@ export class PortParts {
     this.#make = make;
   }
 
-  /** What is said of the port that has this place in site.portsOf of its network. */
-  of(networkId: string, place: number, portId: string, ports: Pick<ReadonlyMap<string, Port>, 'get'>) {
+  /** What is said of the port that has this place in site.ports.portsOf of its network. */
+  of(port: Port, place: number): EntityPart | undefined {
+    const { id, networkId } = port;
     const { ids, parts } = networkId === this.#lastId ? this.#last : this.#enter(networkId);
-    if (ids[place] === portId) return parts[place];
-    const port = ports.get(portId);
-    const part = port === undefined ? undefined : this.#make(port);
-    ids[place] = portId;
+    if (ids[place] === id) return parts[place];
+    const part = this.#make(port);
+    ids[place] = id;
     parts[place] = part;
     return part;
   }

@@ -110,9 +110,11 @@ export class RouterOwners {
     const { templates, features } = profile;
     const here = templates.part(routerRoute.neighbour, { localVlan, isOutside: network.external });
     const bridge = { host: name, bridge: profile.integrationBridge };
-    view.rows(this.#world.site.portsOf.at(networkId), bridge, (portId, place) => {
-      const port = this.#neighbours.of(networkId, place, portId, this.#world.ports);
-      return port === undefined ? NO_FLOWS : templates.renderParts(routerRoute.neighbour, port, here, features);
+    const placed = this.#world.site.ports.placedPorts(networkId);
+    view.rows(this.#world.site.ports.portsOf.at(networkId), bridge, (_id, place) => {
+      const port = placed.ports[place];
+      const part = port && this.#neighbours.of(port, place);
+      return part === undefined ? NO_FLOWS : templates.renderParts(routerRoute.neighbour, part, here, features);
     });
     const ofport = wayOut(this.#world, view, there);
     if (ofport === undefined) return NOTHING;
@@ -132,7 +134,7 @@ export class RouterOwners {
     const row = onInt(name, profile, flows(profile, entity, routerRoute.resolvedNeighbour));
     const port = view.read(this.#world.ports.at(portId));
     if (port === undefined || port.macAddress === macAddress) return row;
-    const location = view.read(this.#world.site.locations.at(portId));
+    const location = view.read(this.#world.site.ports.locations.at(portId));
     if (location !== name) return [...row, ...this.#behindTunnel(view, there, { object, macAddress, location })];
     const ofport = view.read(this.#world.bindings.at(name, portId))?.ofport;
     if (ofport === undefined) return row;

@@ -10,10 +10,11 @@ import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { TunnelType } from '../pipeline/br-tun.ts';
 import type { Host, Port, Topology } from '../topology/model.ts';
 import { Collections, type Names } from './collections.ts';
-import { Facts, PairFacts } from './facts.ts';
+import { PairFacts } from './facts.ts';
 import { GatewayPlaces } from './gateway-places.ts';
 import { isTunnelled, tunnelPortName } from './names.ts';
 import { PairCounts } from './pair-counts.ts';
+import { PortPlaces } from './port-places.ts';
 import { buildRouting, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
 
 export { isTunnelled } from './names.ts';
@@ -73,10 +74,8 @@ const NONE: ReadonlySet<string> = new Set();
 export class Site {
   #topology: Topology | undefined;
   #routing: RoutingModel = NO_ROUTING;
-  /** Where each port is, of hosts that the topology has. */
-  readonly locations = new Facts<string>();
-  /** Ids of the ports of a network that are somewhere. By network id. */
-  readonly portsOf = new Collections();
+  /** Where ports are. */
+  readonly ports = new PortPlaces();
   /** Names of the hosts that have ports of a network, a router's that is plugged in among them. By network id. */
   readonly hostsOf = new Collections();
   /** Ids of the networks that a host has: for its ports, or for a router of its. By host name. */
@@ -94,9 +93,7 @@ export class Site {
   /** The same: (host, network id). */
   readonly centralNetworks = new PairFacts<true>();
   /** Ways outside. */
-  readonly gateways = new GatewayPlaces((portId) => this.locations.get(portId));
-  /** What was said of ports that `locations` does not have, because the topology has not the port, or not the host. */
-  readonly #told = new Map<string, string>();
+  readonly gateways = new GatewayPlaces((portId) => this.ports.locations.get(portId));
   /** iface-ids that are plugged into a host's br-int. By host name. */
   readonly #plugged = new Map<string, ReadonlySet<string>>();
   /** How many ports a network, and a subnet, has on a host. */
@@ -125,21 +122,9 @@ export class Site {
     this.#topology = topology;
     this.#routing = buildRouting(topology);
     yield;
-    const located = new Map<string, string>();
-    const portsOf = new Map<string, string[]>();
     this.#networkCounts = new PairCounts();
     this.#subnetCounts = new PairCounts();
-    let count = 0;
-    for (const port of topology.ports.values()) {
-      if (++count % STEP_LENGTH === 0) yield;
-      const host = this.locations.get(port.id) ?? this.#told.get(port.id);
-      if (host === undefined || !topology.hosts.has(host)) continue;
-      located.set(port.id, host);
-      listAt(portsOf, port.networkId).push(port.id);
-      this.#countPort(port, host, 1);
-    }
-    yield* this.#tellLocations(located);
-    yield* this.portsOf.replaceAllSteps(portsOf);
+    yield* this.ports.setTopologySteps(topology, (port, host) => this.#countPort(port, host, 1));
     yield* this.gateways.setTopologySteps(topology, this.#routing);
     for (const host of new Set([...this.#hosts, ...topology.hosts.keys()])) {
       this.#refreshHost(host);
@@ -178,32 +163,10 @@ export class Site {
     }
   }
 
-  /** Who is somewhere and was not, or no more, so that what was said of it is in one place or the other. */
-  *#tellLocations(located: Map<string, string>): Generator<void, void> {
-    let count = 0;
-    for (const [id, host] of this.locations.all) {
-      if (!located.has(id)) this.#told.set(id, host);
-      if (++count % STEP_LENGTH === 0) yield;
-    }
-    for (const id of this.#told.keys()) {
-      if (located.has(id)) this.#told.delete(id);
-      if (++count % STEP_LENGTH === 0) yield;
-    }
-    yield* this.locations.takeAllSteps(located);
-  }
-
   #movePort(portId: string, host: string | undefined, touched: Set<string>): void {
-    const port = this.#topology?.ports.get(portId);
-    const after = port !== undefined && host !== undefined && this.#topology?.hosts.has(host) ? host : undefined;
-    if (host === after) this.#told.delete(portId);
-    else if (host !== undefined) this.#told.set(portId, host);
-    if (port === undefined) return;
-    const before = this.locations.get(portId);
-    if (before === after) return;
-    this.locations.set(portId, after);
-    if (after === undefined) this.portsOf.delete(port.networkId, portId);
-    else if (before === undefined) this.portsOf.add(port.networkId, portId);
-    else this.portsOf.touch(port.networkId, portId);
+    const move = this.ports.move(portId, host);
+    if (move === undefined) return;
+    const { port, before, after } = move;
     if (before !== undefined && this.#countPort(port, before, -1)) touched.add(before);
     if (after !== undefined && this.#countPort(port, after, 1)) touched.add(after);
     for (const place of this.gateways.portMoved(portId)) touched.add(place);
@@ -374,10 +337,4 @@ function syncInverse(collections: Collections, host: string, before: Names, afte
   for (const name of added) collections.add(name, host);
   for (const name of removed) collections.delete(name, host);
   return [...added, ...removed];
-}
-
-function listAt<T>(lists: Map<string, T[]>, key: string): T[] {
-  const list = lists.get(key) ?? [];
-  lists.set(key, list);
-  return list;
 }

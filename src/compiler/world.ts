@@ -85,7 +85,7 @@ export class World {
     changed: (id, port) => {
       for (const parts of this.#portParts) parts.forgetAll();
       // One that is no more has left its network already.
-      if (port !== undefined) this.site.portsOf.touch(port.networkId, id);
+      if (port !== undefined) this.site.ports.portsOf.touch(port.networkId, id);
       if (this.#hostFacts.size > 0) this.#changedPorts.add(id);
     },
   });

@@ -19,15 +19,15 @@ import { BridgeConnections, type HostBridges } from './bridge-connections.ts';
 import { Elections } from './elections.ts';
 import { assertDialable, HostAgent } from './host-agent.ts';
 import { readHostFacts } from './host-facts.ts';
-import { planHost } from './host-plan.ts';
+import { HostWriter } from './host-writer.ts';
 import { Keepsakes } from './keepsakes.ts';
 import { Listeners } from './listeners.ts';
 import { Memory } from './memory.ts';
 import type { PassFigures, PassObserver } from './pass-figures.ts';
 import { PortLocator } from './port-locator.ts';
 import { Routers } from './routers.ts';
-import { Shift } from './shift.ts';
-import { bridgesAlone, bridgesOf, physicalBridges, wantedHost } from './wanted.ts';
+import { NEXT_TURN, Shift } from './shift.ts';
+import { bridgesOf } from './wanted.ts';
 
 /** Where ovsdb-servers are that nobody named: with `--ovsdb-listen`, hosts there are waited for instead of dialled. */
 const DEFAULT_OVSDB = 'unix:/run/openvswitch/db.sock';
@@ -58,6 +58,7 @@ export class Controller {
   readonly #connections: BridgeConnections;
   readonly #routers: Routers;
   readonly #locator: PortLocator;
+  readonly #writer: HostWriter;
   readonly #shift = new Shift();
   readonly #conflicts = new Map<string, number>();
   readonly #listeners = new Listeners();
@@ -82,7 +83,10 @@ export class Controller {
     const elections = new Elections({ ...options, onRole: (host) => this.#markStale(host) });
     this.#connections = new BridgeConnections(this.#limitedLog, elections);
     const { agents, compiler } = this;
-    this.#locator = new PortLocator({ agents, compiler, memory: this.#memory, keepsakes: this.#keepsakes });
+    const keepsakes = this.#keepsakes;
+    this.#locator = new PortLocator({ agents, compiler, memory: this.#memory, keepsakes });
+    const isElected = options.identity !== undefined;
+    this.#writer = new HostWriter({ compiler, connections: this.#connections, keepsakes, isElected });
     this.#routers = new Routers({
       limitedLog: this.#limitedLog,
       memory: this.#memory,
@@ -286,7 +290,7 @@ export class Controller {
   }
 
   /** What is marked from now on is for the next pass. */
-  *#pass(): Generator<void, void> {
+  *#pass(): Generator<unknown, void> {
     this.#passIsScheduled = false;
     const topology = this.#topology;
     if (topology === undefined) return;
@@ -298,8 +302,9 @@ export class Controller {
     for (const name of this.compiler.site.takeChangedHosts()) this.#staleHosts.add(name);
     const staleHosts = [...this.#staleHosts].sort();
     this.#staleHosts.clear();
+    const readable: string[] = [];
     for (const name of staleHosts) {
-      this.#refreshHost(name, topology);
+      if (this.#readHost(name, topology)) readable.push(name);
       yield;
     }
     let changedBridges = 0;
@@ -321,6 +326,13 @@ export class Controller {
       },
       ({ host, bridge }, connection) => this.#routers.attach(host, bridge, connection),
     );
+    // Flows first: they leave now.
+    if (changedBridges > 0) yield NEXT_TURN;
+    for (const name of readable) {
+      const agent = this.agents.get(name);
+      if (agent !== undefined) this.#writer.write(agent, topology);
+      yield;
+    }
     this.#routers.refresh(topology);
     if (rendered === 0) return;
     this.#lastPass = { ms: performance.now() - startMs, rendered, changedBridges };
@@ -351,42 +363,28 @@ export class Controller {
     return true;
   }
 
-  /** One host: its local VLANs, what to write to its OVSDB, and what the compiler shall know of it. */
-  #refreshHost(name: string, topology: Topology): void {
+  /** One host: its local VLANs, and what the compiler shall know of it. False: nothing is to be written to it. */
+  #readHost(name: string, topology: Topology): boolean {
     const agent = this.agents.get(name);
     const view = agent?.view;
-    if (agent === undefined || view === undefined) return;
+    if (agent === undefined || view === undefined) return false;
     const { host } = agent;
     const { site } = this.compiler;
     const { routing } = site;
     const networkIds = site.networksOn(name);
-    // With another controller, who programs the host's br-int also writes to its OVSDB.
-    const isElected = this.#options.identity !== undefined;
-    const isOurs = !isElected || agent.isMaster;
     try {
-      const shown = { topology, routing, host, view, networkIds, isFollowed: !isOurs };
+      const shown = { topology, routing, host, view, networkIds, isFollowed: !this.#writer.isOurs(agent) };
       if (agent.leaseVlans(shown, this.#generation + 1)) this.#memory.rememberLocalVlans(name, agent.vlans.all);
     } catch (error) {
       if (!(error instanceof LocalVlanError)) throw error;
       agent.lastFailure = error.message;
       this.#limitedLog.warn(`vlans ${name}`, { host: name, reason: error.message }, 'a host has too many networks');
-      return;
+      return false;
     }
-    for (const bridge of physicalBridges(host)) if (agent.isProgrammed(bridge)) agent.openPatches.add(bridge);
-    const request = { topology, routing, host, view, localVlans: agent.localVlans, tunnels: site.tunnelsOf(name) };
-    const datapathIds = this.#connections.replacementsOf(name);
-    const further = {
-      openPatches: agent.openPatches,
-      datapathIds,
-      keepsControllers: isElected,
-      isRendered: (bridge: string) => (this.compiler.book(name, bridge)?.size ?? 0) > 0,
-      keepsakes: this.#keepsakes.of(name),
-    };
-    const wanted = wantedHost({ ...request, ...further });
-    const mine = isOurs ? { ...wanted, endsRestoreWait: agent.isWhole } : bridgesAlone(wanted);
-    agent.write(planHost(mine, view));
     agent.keepBridges(bridgesOf(host));
-    agent.facts = readHostFacts(request);
+    const tunnels = site.tunnelsOf(name);
+    agent.facts = readHostFacts({ topology, routing, host, view, localVlans: agent.localVlans, tunnels });
     this.compiler.setHostFacts(name, agent.facts);
+    return true;
   }
 }

@@ -4,8 +4,11 @@
  */
 import { LIMITS } from '../lib/limits.ts';
 
+/** Yielded by a piece that lets what it has caused go ahead before it goes on. */
+export const NEXT_TURN = Symbol('next turn');
+
 interface Piece {
-  readonly steps: Generator<void, void>;
+  readonly steps: Generator<unknown, void>;
   readonly resolve: () => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -21,7 +24,7 @@ export class Shift {
   }
 
   /** Begins at once unless something else is under way. Rejects with what the steps throw; never settles once closed. */
-  do(steps: Generator<void, void>): Promise<void> {
+  do(steps: Generator<unknown, void>): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#pieces.push({ steps, resolve, reject });
       if (!this.#isWorking) this.#work();
@@ -38,8 +41,9 @@ export class Shift {
     this.#isWorking = true;
     const startMs = performance.now();
     for (let [piece] = this.#pieces; piece !== undefined && !this.#isClosed; [piece] = this.#pieces) {
-      if (this.#isDone(piece)) this.#pieces.shift();
-      else if (performance.now() - startMs >= LIMITS.passTurnMs) {
+      const step = this.#step(piece);
+      if (step === 'done') this.#pieces.shift();
+      else if (step === NEXT_TURN || performance.now() - startMs >= LIMITS.passTurnMs) {
         setImmediate(() => this.#work());
         return;
       }
@@ -47,14 +51,15 @@ export class Shift {
     this.#isWorking = false;
   }
 
-  /** One step further. */
-  #isDone({ steps, resolve, reject }: Piece): boolean {
+  /** One step further: what it yields. */
+  #step({ steps, resolve, reject }: Piece): unknown {
     try {
-      if (steps.next().done !== true) return false;
+      const step = steps.next();
+      if (step.done !== true) return step.value;
       resolve();
     } catch (error) {
       reject(error);
     }
-    return true;
+    return 'done';
   }
 }

@@ -48,7 +48,7 @@ export class Routers {
 
   constructor(options: RoutersOptions) {
     this.#options = options;
-    const { locations } = options.compiler.site;
+    const { locations } = options.compiler.site.ports;
     this.#picture = new RouterPicture((portId) => locations.get(portId));
     this.#shell = new RouterShell({
       limitedLog: options.limitedLog,
@@ -193,7 +193,7 @@ export class Routers {
 type Ports = PluggedPorts extends ReadonlyMap<string, infer One> ? One : never;
 
 /** What floating IPs lead to, where the port is nowhere: whoever has the address is looked for. */
-function neededAddresses({ gateways, locations }: Site): readonly NeededAddress[] {
+function neededAddresses({ gateways, ports: { locations } }: Site): readonly NeededAddress[] {
   return [...gateways.model.floatingIps.values()]
     .filter(({ portId }) => locations.get(portId) === undefined)
     .map(({ portNetworkId: networkId, fixedIp: ip, routerId }) => ({ networkId, ip, routerId }));

@@ -12,7 +12,9 @@ import { LIMITS } from '../lib/limits.ts';
 import { LimitedLog, type Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import type { OvsdbPeer } from '../ovsdb/index.ts';
+import { DumpGate } from '../switch/dump-gate.ts';
 import { BridgeInstaller } from '../switch/installer.ts';
+import { TurnQueue } from '../switch/turn-queue.ts';
 import type { HeldValues } from '../topology/load.ts';
 import type { Host, Topology } from '../topology/model.ts';
 import { BridgeConnections, type HostBridges } from './bridge-connections.ts';
@@ -60,6 +62,8 @@ export class Controller {
   readonly #locator: PortLocator;
   readonly #writer: HostWriter;
   readonly #shift = new Shift();
+  /** Of all bridges. */
+  readonly #shared = { turns: new TurnQueue(), dumps: new DumpGate() };
   readonly #conflicts = new Map<string, number>();
   readonly #listeners = new Listeners();
   #topology: Topology | undefined;
@@ -128,6 +132,11 @@ export class Controller {
   /** Connections that said nothing, and gave way to others. */
   get evictedHandshakeCount(): number {
     return this.#listeners.evictedHandshakeCount;
+  }
+
+  /** Dumps of large bridges that waited for those of others. */
+  get delayedDumpCount(): number {
+    return this.#shared.dumps.delayedCount;
   }
 
   /** Log lines that the rate limit held back. */
@@ -238,6 +247,7 @@ export class Controller {
 
   #makeInstaller(host: string, bridge: string): BridgeInstaller {
     return new BridgeInstaller({
+      ...this.#shared,
       host,
       bridge,
       book: () => this.compiler.book(host, bridge) ?? new BridgeLedger(host, bridge),

@@ -183,6 +183,9 @@ export class Metrics {
     this.#total('heddle_handshakes_evicted_total', 'Connections that gave way to others before they spoke.', [], () => [
       [{}, controller.evictedHandshakeCount],
     ]);
+    this.#total('heddle_dumps_delayed_total', 'Dumps of large bridges that waited for those of others.', [], () => [
+      [{}, controller.delayedDumpCount],
+    ]);
     this.#total('heddle_log_lines_suppressed_total', 'Log lines held back by the rate limit.', [], () => [
       [{}, controller.suppressedLineCount],
     ]);

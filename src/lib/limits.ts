@@ -33,6 +33,8 @@ export const LIMITS = {
   dumpSliceLength: 5_000,
   /** And the rest between two: dumps of 100,000 flows cost 100 to 500 of 1,000 packets a second without, mostly none with it. */
   dumpPauseMs: 5,
+  /** Flows of large dumps that are in memory at once, of all bridges: some 200 MB. Small bridges do not count, and do not wait. */
+  dumpedFlows: 1_000_000,
   /** Flow-mods in one ONF bundle. 100,000 in one stall the userspace datapath for 80 to 113 ms, 10,000 for at most 13 ms. */
   bundleLength: 4_000,
   /** Bundles sent to one bridge and not yet confirmed. */
@@ -41,7 +43,7 @@ export const LIMITS = {
   bundleAttempts: 8,
   /** Further connections of one bridge that stand by: a bridge is reached in two ways at most, and may come back quickly. */
   standbyConnections: 3,
-  /** A comparison or a large change hands the event loop back when a turn has lasted so long: echo replies wait no longer. */
+  /** Comparisons and large changes of all bridges together hand the event loop back then: echo replies wait no longer. */
   turnMs: 4,
   /** Likewise of work that nobody waits for, such as making the state file. */
   backgroundTurnMs: 1,

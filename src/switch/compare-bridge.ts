@@ -7,6 +7,7 @@ import { HeddleError } from '../lib/errors.ts';
 import { finish } from '../lib/steps.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import type { DesiredFlow } from '../pipeline/origin.ts';
+import type { DumpGate } from './dump-gate.ts';
 import { dumpNumbered, type NumberedDump } from './dump-numbered.ts';
 import { inSlices } from './dump-slices.ts';
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
@@ -21,7 +22,7 @@ import {
 import { type Difference, reconcileSteps } from './reconcile.ts';
 import { type NumberedDifference, reconcileGroups, reconcileMeters } from './reconcile-numbered.ts';
 import { type OtherFlows, SameFlows } from './same-flows.ts';
-import { inTurns } from './turns.ts';
+import type { TurnQueue } from './turn-queue.ts';
 
 /** A whole bridge as the switch told it. */
 export interface BridgeDump extends NumberedDump {
@@ -44,6 +45,9 @@ export interface BridgeComparerOptions {
   readonly book: () => BridgeBook;
   /** Tells whether the book has changed. */
   readonly version: () => number;
+  readonly turns: TurnQueue;
+  /** Default: every dump may be in memory at once. */
+  readonly dumps?: DumpGate | undefined;
 }
 
 /**
@@ -55,6 +59,8 @@ export class BridgeComparer {
   #book: BridgeBook;
   #version: number;
   #same: SameFlows;
+  #leave: () => void = () => undefined;
+  #isClosed = false;
 
   constructor(options: BridgeComparerOptions) {
     this.#options = options;
@@ -68,7 +74,12 @@ export class BridgeComparer {
     const [flowFrames, numbered] = await Promise.all([
       inSlices(connection, {
         dump: (selection) => connection.dumpFlowFrames(selection),
-        take: (frames) => inTurns(this.#same.take(frames)),
+        enter: async (flowCount) => {
+          const leave = await this.#options.dumps?.enter(flowCount);
+          if (leave !== undefined && this.#isClosed) leave();
+          else if (leave !== undefined) this.#leave = leave;
+        },
+        take: (frames) => this.#options.turns.run(this.#same.take(frames)),
       }),
       dumpNumbered(connection),
     ]);
@@ -80,18 +91,25 @@ export class BridgeComparer {
     dump: BridgeDump,
     atThatMoment: () => Moment,
   ): Promise<Comparison & { readonly moment: Moment }> {
+    const { turns } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       const steps = this.#attempt(dump, { isAnew: attempt > 1, atThatMoment });
       // The third time in one go.
-      const found = attempt < 3 ? await inTurns(steps) : finish(steps);
+      const found = attempt < 3 ? await turns.run(steps) : finish(steps);
       if (found === undefined) continue;
       const { others, groups, meters, moment, renewed } = found;
-      const difference = await inTurns(reconcileSteps(others.wanted, [others.installed]));
+      const difference = await turns.run(reconcileSteps(others.wanted, [others.installed]));
       const flows = { ...difference, sameCount: difference.sameCount + others.sameCount };
       const candidates = [...others.same, ...others.wanted];
-      const unmetered = renewed.size === 0 ? [] : await inTurns(sendAgain(candidates, renewed, flows));
+      const unmetered = renewed.size === 0 ? [] : await turns.run(sendAgain(candidates, renewed, flows));
       return { flows, groups, meters, unmetered, moment };
     }
+  }
+
+  /** The dump is needed no more: another bridge may be dumped. */
+  close(): void {
+    this.#isClosed = true;
+    this.#leave();
   }
 
   /** undefined: the book has changed meanwhile. */

@@ -17,16 +17,21 @@ import type { FlowSelection } from '../openflow/messages.ts';
 
 export interface SliceOptions<T> {
   readonly dump: (selection: FlowSelection) => Promise<readonly T[]>;
+  /** Called once, with how many flows there will be; the first is asked for when it resolves. Default: at once. */
+  readonly enter?: (flowCount: number) => Promise<void>;
   /** Called with each slice, while the switch forwards packets. Default: nothing. */
   readonly take?: (slice: readonly T[]) => Promise<void>;
 }
 
-/** All that `dump` gives for the whole bridge. Rejects with ConnectionClosedError, OpenFlowError, and as `dump` and `take` do. */
+/** All that `dump` gives for the whole bridge. Rejects with ConnectionClosedError, OpenFlowError, and as these do. */
 export async function inSlices<T>(connection: SwitchConnection, options: SliceOptions<T>): Promise<readonly T[]> {
-  const { dump, take = async () => undefined } = options;
+  const { dump, enter = async () => undefined, take = async () => undefined } = options;
   const slices: (readonly T[])[] = [];
   let pause: Promise<unknown> | undefined;
-  for (const selection of selections(await connection.flowCounts())) {
+  const flowCounts = await connection.flowCounts();
+  const flowCount = sumOf(flowCounts);
+  await enter(flowCount);
+  for (const selection of selections(flowCounts, flowCount)) {
     await pause;
     const startMs = performance.now();
     const slice = await dump(selection);
@@ -38,8 +43,10 @@ export async function inSlices<T>(connection: SwitchConnection, options: SliceOp
   return slices.flat();
 }
 
-function* selections(flowCounts: ReadonlyMap<number, number>): Generator<FlowSelection> {
-  const sum = [...flowCounts.values()].reduce((before, count) => before + count, 0);
+const sumOf = (flowCounts: ReadonlyMap<number, number>): number =>
+  [...flowCounts.values()].reduce((before, count) => before + count, 0);
+
+function* selections(flowCounts: ReadonlyMap<number, number>, sum: number): Generator<FlowSelection> {
   // The counts were the dump.
   if (sum === 0) return;
   if (sum <= LIMITS.dumpSliceLength) {

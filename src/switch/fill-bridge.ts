@@ -15,7 +15,8 @@ import { type BridgeDump, compareGroupsAndMeters, operationsOf, refusalsOf } fro
 import { FlowEncoder, frameTable } from './flow-bytes.ts';
 import type { Operation, Refusal } from './operations.ts';
 import { sendOperations, sendSingly } from './send-operations.ts';
-import { inTurns, STEP_LENGTH } from './turns.ts';
+import type { TurnQueue } from './turn-queue.ts';
+import { STEP_LENGTH } from './turns.ts';
 
 export type { BridgeDump } from './compare-bridge.ts';
 
@@ -26,6 +27,7 @@ export interface FillOptions {
   readonly keepForeign: boolean;
   /** Told of all that is about to be sent. */
   readonly noted: (operations: readonly Operation[]) => Generator<void, void>;
+  readonly turns: TurnQueue;
 }
 
 export interface FillResult {
@@ -67,23 +69,27 @@ interface Sending extends FillOptions {
 async function sendSome(
   connection: SwitchConnection,
   operations: readonly Operation[],
-  { noted, refused }: Sending,
+  { noted, refused, turns }: Sending,
 ): Promise<void> {
   if (operations.length === 0) return;
-  await inTurns(noted(operations));
-  const result = await sendOperations(connection, operations);
+  await turns.run(noted(operations));
+  const result = await sendOperations(connection, operations, turns);
   refused.push(...result.refused);
 }
 
-async function sendList(connection: SwitchConnection, flows: FlowList, { noted, refused }: Sending): Promise<void> {
+async function sendList(
+  connection: SwitchConnection,
+  flows: FlowList,
+  { noted, refused, turns }: Sending,
+): Promise<void> {
   const result = { refused, rolledBackCount: 0 };
   let next = 0;
   let lastBegun: Promise<unknown> = Promise.resolve();
   const begin = async (start: number): Promise<{ readonly sent: Promise<void> }> => {
-    const chunk = await inTurns(
+    const chunk = await turns.run(
       written(flows, { start, end: Math.min(start + LIMITS.bundleLength, flows.length), refused }),
     );
-    await inTurns(noted(chunk));
+    await turns.run(noted(chunk));
     return { sent: sendSingly(connection, chunk, result) };
   };
   const worker = async (): Promise<void> => {

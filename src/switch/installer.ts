@@ -6,16 +6,16 @@
  * puts right what others did meanwhile (drift-watch.ts). A pass ends with the barrier of its last bundle: then its generation is
  * confirmed. Nothing waits across connections: what a lost connection did not confirm is found by the next one's reconcile.
  */
-import type { BridgeBook, BridgeChange } from '../compiler/book.ts';
+import type { BridgeChange } from '../compiler/book.ts';
 import { HeddleError } from '../lib/errors.ts';
 import { LIMITS } from '../lib/limits.ts';
-import type { LimitedLog, Logger } from '../lib/log.ts';
 import type { SwitchConnection } from '../openflow/connection.ts';
 import { type PacketInCounts, sumOfPacketIns } from '../openflow/packet-in-budget.ts';
 import { ConnectionClosedError } from '../openflow/requests.ts';
 import { BridgeComparer, operationsOf, presentNumbers, refusalsOf } from './compare-bridge.ts';
 import { DriftWatch, findDrift, isWiped } from './drift-watch.ts';
 import { type BridgeDump, isToFill } from './fill-bridge.ts';
+import type { BridgeInstallerOptions } from './installer-options.ts';
 import { type Operation, OperationEncoder, operationKey } from './operations.ts';
 import { PendingChanges } from './pending-changes.ts';
 import { RefusedFlows } from './refused-flows.ts';
@@ -23,24 +23,9 @@ import { BridgeReport } from './report.ts';
 import { isClosed } from './send-operations.ts';
 import { Sender } from './sender.ts';
 import type { BridgeStatus } from './status.ts';
-import { inTurns } from './turns.ts';
+import { TurnQueue } from './turn-queue.ts';
 
-export interface BridgeInstallerOptions {
-  readonly host: string;
-  readonly bridge: string;
-  /** The book as it is now; read at the moment of each comparison. */
-  readonly book: () => BridgeBook;
-  /** What happens to flows that are not ours or not right; read at each reconcile. */
-  readonly drift: () => 'repair' | 'report';
-  readonly logger: Logger;
-  readonly limitedLog: LimitedLog;
-  /** A monotonic clock; default performance.now. */
-  readonly nowMs?: () => number;
-  /** After each pass: something in `status()` has changed. */
-  readonly onPass?: (status: BridgeStatus) => void;
-  /** Default LIMITS.auditIntervalMs, or LIMITS.watchedAuditIntervalMs where the switch tells of changes. */
-  readonly auditIntervalMs?: number;
-}
+export type { BridgeInstallerOptions } from './installer-options.ts';
 
 type ReconcileReason = 'connect' | 'audit';
 
@@ -49,6 +34,7 @@ export class BridgeInstaller {
   readonly bridge: string;
   readonly #options: BridgeInstallerOptions;
   readonly #nowMs: () => number;
+  readonly #turns: TurnQueue;
   readonly #report: BridgeReport;
   readonly #encoder = new OperationEncoder();
   readonly #refused: RefusedFlows;
@@ -86,12 +72,14 @@ export class BridgeInstaller {
     const logger = options.logger.child({ host: options.host, bridge: options.bridge });
     this.#report = new BridgeReport({ ...options, logger });
     this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#turns = options.turns ?? new TurnQueue();
     this.#refused = new RefusedFlows({ ...options, retry: () => this.#retryRefused() });
     this.#sender = new Sender({
       report: this.#report,
       encoder: this.#encoder,
       refused: this.#refused,
       watch: this.#watch,
+      turns: this.#turns,
       assertCurrent: (connection) => this.#assertCurrent(connection),
     });
   }
@@ -278,7 +266,7 @@ export class BridgeInstaller {
   /** What the book changed, and what puts right what others changed. Gives the number of operations. */
   async #changePass(connection: SwitchConnection): Promise<number> {
     const generation = this.#generationWanted;
-    const { operations, unwritable, withdrawn } = await inTurns(this.#pending.take(this.#encoder));
+    const { operations, unwritable, withdrawn } = await this.#turns.run(this.#pending.take(this.#encoder));
     for (const desired of withdrawn) this.#refused.forget(desired);
     const repairs = await this.#repairs(connection, operations);
     this.#assertCurrent(connection);
@@ -299,7 +287,7 @@ export class BridgeInstaller {
     const others = function* () {
       for (const [key, change] of changes) if (!operations.has(key)) yield change;
     };
-    const drifts = await inTurns(findDrift(others(), this.#options.book()));
+    const drifts = await this.#turns.run(findDrift(others(), this.#options.book()));
     const isLeft = this.#options.drift() === 'report';
     this.#report.drifted(drifts, { changes: changes.keys(), isLeft });
     if (drifts.length === 0 || isLeft) return [];
@@ -310,7 +298,20 @@ export class BridgeInstaller {
   async #reconcilePass(connection: SwitchConnection, reason: ReconcileReason): Promise<number> {
     // What the switch told before the dump is in it. The watch begins before it too, so that between the two nothing is missed.
     this.#watch.clear();
-    const comparer = new BridgeComparer({ book: this.#options.book, version: () => this.#changeCount });
+    const version = (): number => this.#changeCount;
+    const comparer = new BridgeComparer({ ...this.#options, turns: this.#turns, version });
+    try {
+      return await this.#compareAndSend(connection, comparer, reason);
+    } finally {
+      comparer.close();
+    }
+  }
+
+  async #compareAndSend(
+    connection: SwitchConnection,
+    comparer: BridgeComparer,
+    reason: ReconcileReason,
+  ): Promise<number> {
     const [, dump] = await Promise.all([this.#watch.start(connection), comparer.dump(connection)]);
     this.#assertCurrent(connection);
     this.#reconcileDue = undefined;
@@ -326,12 +327,12 @@ export class BridgeInstaller {
       generation: this.#generationWanted,
       taking: this.#pending.take(this.#encoder),
     }));
-    const pending = await inTurns(moment.taking);
+    const pending = await this.#turns.run(moment.taking);
     this.#assertCurrent(connection);
     this.#learnedFlowCount = comparison.flows.learnedCount;
     const isPending = (operation: Operation): boolean => pending.operations.has(operationKey(operation));
     this.#report.compared(comparison, { reason, isPending, isLeft: isReportOnly });
-    await inTurns(this.#watch.forget(operationsOf(comparison, { keepForeign: false })));
+    await this.#turns.run(this.#watch.forget(operationsOf(comparison, { keepForeign: false })));
     const isTold = isReportOnly && reason === 'audit';
     const operations = isTold
       ? [...pending.operations.values()]

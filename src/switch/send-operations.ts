@@ -14,7 +14,7 @@ import { LIMITS } from '../lib/limits.ts';
 import type { BatchResult, SwitchConnection } from '../openflow/connection.ts';
 import { FRAME, u16 } from './flow-bytes.ts';
 import type { Operation, Refusal } from './operations.ts';
-import { inTurns } from './turns.ts';
+import { TurnQueue } from './turn-queue.ts';
 
 export interface SendResult {
   /** What the switch did not take; everything else is in place. */
@@ -33,9 +33,10 @@ const BUNDLE_ADD_HEADER_SIZE = 24;
 export async function sendOperations(
   connection: SwitchConnection,
   operations: readonly Operation[],
+  turns: TurnQueue = new TurnQueue(),
 ): Promise<SendResult> {
   const result = { refused: [] as Refusal[], rolledBackCount: 0 };
-  const { meterPuts, groupPuts, flowPuts, flowDeletes, groupDeletes, meterDeletes } = await inTurns(
+  const { meterPuts, groupPuts, flowPuts, flowDeletes, groupDeletes, meterDeletes } = await turns.run(
     inOrder(operations),
   );
   await sendSingly(connection, meterPuts, result);

@@ -11,13 +11,14 @@ import type { Operation, OperationEncoder, Refusal } from './operations.ts';
 import type { RefusedFlows } from './refused-flows.ts';
 import type { BridgeReport } from './report.ts';
 import { sendOperations } from './send-operations.ts';
-import { inTurns } from './turns.ts';
+import type { TurnQueue } from './turn-queue.ts';
 
 export interface SenderOptions {
   readonly report: BridgeReport;
   readonly encoder: OperationEncoder;
   readonly refused: RefusedFlows;
   readonly watch: DriftWatch;
+  readonly turns: TurnQueue;
   /** Throws when the connection is no longer the bridge's. */
   readonly assertCurrent: (connection: SwitchConnection) => void;
 }
@@ -35,9 +36,10 @@ export class Sender {
     operations: readonly Operation[],
     unwritable: readonly Refusal[],
   ): Promise<void> {
-    await inTurns(this.#noteAll(operations));
+    const { turns } = this.#options;
+    await turns.run(this.#noteAll(operations));
     this.#options.assertCurrent(connection);
-    const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations);
+    const { refused } = operations.length === 0 ? NOTHING_REFUSED : await sendOperations(connection, operations, turns);
     this.#finish(connection, refused, unwritable);
   }
 
@@ -49,9 +51,10 @@ export class Sender {
   ): Promise<number> {
     this.#options.report.filling(options.book.size);
     const noted = (operations: readonly Operation[]) => this.#noteAll(operations);
+    const { turns } = this.#options;
     // What others do meanwhile the next comparison finds, which comes soon.
     this.#options.watch.pause();
-    const { sentCount, refused } = await fillBridge(connection, dump, { ...options, noted });
+    const { sentCount, refused } = await fillBridge(connection, dump, { ...options, noted, turns });
     this.#options.assertCurrent(connection);
     await this.#options.watch.start(connection);
     this.#finish(connection, refused, []);

@@ -3,6 +3,8 @@
  * put right. Counted is the processor time of our own thread: what else the machine does is not ours.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { LIMITS } from '../../src/lib/limits.ts';
+import { DumpGate } from '../../src/switch/dump-gate.ts';
 import { miss, OneBridge, remote } from '../support/one-bridge.ts';
 import { waitFor } from '../support/ovs-sandbox.ts';
 
@@ -59,6 +61,21 @@ test.each([
   );
   expect(usual).toBeLessThan(TURN_MS);
   expect(longest).toBeLessThan(5 * TURN_MS);
+});
+
+test('its dump waits while those of other bridges are all that may be in memory', { timeout: 60_000 }, async () => {
+  const dumps = new DumpGate();
+  const leave = await dumps.enter(LIMITS.dumpedFlows);
+  bridge.restart({ dumps });
+  const connected = bridge.connect();
+  await waitFor('the dump to wait', () => dumps.delayedCount === 1);
+  expect(bridge.installer.status().passCount).toBe(0);
+  leave();
+  await connected;
+  expect(bridge.installer.status()).toMatchObject({ passCount: 1, flowMods: { add: 0, modify: 0, delete: 0 } });
+  // It has made room as well.
+  void dumps.enter(LIMITS.dumpedFlows);
+  expect(dumps.delayedCount).toBe(1);
 });
 
 async function audit(): Promise<void> {

@@ -3,8 +3,9 @@
  * total that grows with the site has 1, the cost of one change has 0.
  */
 import { measureBridges } from './bridges-line.ts';
+import { changesOf, measureChanges } from './change-lines.ts';
 import { exponentOf, type Line, median, type Row } from './measure.ts';
-import { changesOf, compileLarge, largeSiteDocument, measureChanges } from './model-lines.ts';
+import { compileLarge, largeSiteDocument } from './model-lines.ts';
 import { measureOnePort } from './one-port-line.ts';
 import { loadSite } from './site.ts';
 import { measureColdSync, measureReconcile } from './switch-lines.ts';

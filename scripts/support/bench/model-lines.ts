@@ -1,18 +1,16 @@
 /**
- * Lines without a switch: encoding, compiling a large site, one change there, memory. What is compared with is made in the same
- * process: the floor of encoding is copying the same bytes.
+ * Lines without a switch: encoding, compiling a large site, memory. What is compared with is made in the same process: the floor of
+ * encoding is copying the same bytes. Changes of that site are in change-lines.ts.
  */
 import { Compiler, type PassResult } from '../../../src/compiler/compiler.ts';
 import { FlowEncoder } from '../../../src/switch/flow-bytes.ts';
 import type { Topology } from '../../../src/topology/model.ts';
-import { collectGarbage, type Line, median, quantile, type Row, timed } from './measure.ts';
+import { collectGarbage, type Line, median, timed } from './measure.ts';
 import {
   compileOneHost,
-  factsOf,
   loadSite,
   ONE_HOST,
   oneHostSite,
-  portName,
   type SiteDocument,
   siteDocument,
   spread,
@@ -101,7 +99,7 @@ function flowCountOf(compiler: Compiler): number {
 }
 
 /** Writing every flow of a result once with the plain writer. */
-function writeAll({ changes }: PassResult): void {
+export function writeAll({ changes }: PassResult): void {
   const encoder = new FlowEncoder();
   for (const { put } of changes) for (const { flow } of put) encoder.encode(flow);
 }
@@ -161,96 +159,6 @@ export const compileLine: Line = async ({ rounds, shrink }) => {
       heddle: rssMiB,
       target: '≤ 2,048 MiB',
       isMet: rssMiB <= 2048,
-    },
-  ];
-};
-
-const CHANGED_NETWORK = 7;
-const CHANGED_PORT = portName(CHANGED_NETWORK, 3);
-
-/** Two changes, the second of which undoes the first. */
-export interface MeasuredChange {
-  readonly what: string;
-  readonly changes: readonly (() => void)[];
-  /** Absent: as large as what changes. */
-  readonly targetMs?: number;
-}
-
-/** One port leaves its host and comes back; goes to another host that has its network, and back; a host leaves and joins. */
-export function changesOf(compiler: Compiler, topology: Topology): readonly MeasuredChange[] {
-  const port = topology.ports.get(CHANGED_PORT);
-  const home = port?.host;
-  if (port === undefined || home === undefined) throw new Error('the port has no host');
-  const other = [...compiler.site.hostsOf.elementsOf(port.networkId)].find((host) => host !== home);
-  const plugged = [...topology.ports.values()].flatMap(({ id, host }) => (host === home ? id : []));
-  const facts = factsOf(compiler, topology, home, plugged);
-  const tell = (host: string | undefined) => () => compiler.setPortLocation(CHANGED_PORT, host);
-  return [
-    { what: 'one port added or removed', changes: [tell(undefined), tell(home)], targetMs: 5 },
-    { what: 'one port moved', changes: [tell(other), tell(home)], targetMs: 5 },
-    {
-      what: "one host's switches gone or back",
-      changes: [() => compiler.setHostFacts(home, undefined), () => compiler.setHostFacts(home, facts)],
-    },
-  ];
-}
-
-/** Told, compiled and encoded for all hosts that it concerns. */
-export function measureChanges(
-  compiler: Compiler,
-  { changes }: MeasuredChange,
-  rounds = 40,
-): { readonly times: readonly number[]; readonly bridges: readonly number[] } {
-  const times: number[] = [];
-  const bridges = new Set<number>();
-  collectGarbage();
-  for (let round = -10; round < rounds; round++) {
-    for (const change of changes) {
-      const start = performance.now();
-      change();
-      const result = compiler.pass();
-      writeAll(result);
-      if (round < 0) continue;
-      times.push(performance.now() - start);
-      bridges.add(result.changes.length);
-    }
-  }
-  return { times, bridges: [...bridges] };
-}
-
-export const changeLine: Line = async ({ rounds, shrink }) => {
-  const document = largeSiteDocument(shrink);
-  const topology = loadSite(document);
-  const { compiler } = compileLarge(topology);
-  const measured = changesOf(compiler, topology).map((change) => ({ ...change, ...measureChanges(compiler, change) }));
-  const reloads: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const macAddress = `fa:16:3d:00:00:${10 + round}`;
-    const ports = document.ports.map((port) =>
-      port.id === CHANGED_PORT ? { ...port, mac_address: macAddress } : port,
-    );
-    const changed = loadSite({ ...document, ports });
-    collectGarbage();
-    const start = performance.now();
-    compiler.setTopology(changed);
-    writeAll(compiler.pass());
-    reloads.push(performance.now() - start);
-  }
-  const bridgeCount = topology.hosts.size * 2;
-  return [
-    ...measured.map(
-      ({ what, targetMs, times, bridges }): Row => ({
-        what: `${what} in that site: compile and encode for all affected hosts`,
-        unit: 'ms',
-        heddle: median(times),
-        ...(targetMs !== undefined && { target: `≤ ${targetMs} ms`, isMet: median(times) <= targetMs }),
-        note: `p99 ${quantile(times, 0.99).toFixed(2)} ms; ${bridges.join(' or ')} of ${bridgeCount} bridges touched`,
-      }),
-    ),
-    {
-      what: "one port's MAC changed in the file of that site: from the loaded file to flow-mods",
-      unit: 'ms',
-      heddle: median(reloads),
     },
   ];
 };

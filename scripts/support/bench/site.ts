@@ -40,7 +40,8 @@ export interface SiteDocument {
   readonly hosts: readonly { readonly name: string; readonly [key: string]: unknown }[];
   readonly networks: readonly object[];
   readonly ports: readonly { readonly id: string; readonly host: string; readonly [key: string]: unknown }[];
-  readonly routers: readonly object[];
+  readonly routers: readonly { readonly id: string; readonly [key: string]: unknown }[];
+  readonly floating_ips?: readonly object[];
 }
 
 export function siteDocument(shape: SiteShape): SiteDocument {
@@ -78,7 +79,8 @@ function addressOf(network: number, index: number): number {
   return FIRST_NETWORK + network * 2 ** SUBNET_BITS + index;
 }
 
-export function loadSite(document: SiteDocument): Topology {
+/** `document`: a SiteDocument, or one with less. */
+export function loadSite(document: object): Topology {
   const loaded = loadTopology(JSON.stringify(document), { file: 'bench.json' });
   if ('errors' in loaded) throw new Error(loaded.errors.slice(0, 3).map(formatTopologyError).join('\n'));
   return loaded.topology;

@@ -70,6 +70,10 @@ export function flushesOf(ip: number, connections: FloatingConnections): readonl
   return Array.from({ length: FLUSH_ROUNDS }, () => round).flat();
 }
 
+/** End every connection of a zone. */
+export const zoneFlushesOf = (zone: number): readonly MessageBody[] =>
+  Array.from({ length: FLUSH_ROUNDS }, () => ({ type: 'ctFlushZone', zone }));
+
 /** The gateways of the external networks of hosts, where somebody of ours can ask. */
 export function neededPlaces(
   gateways: GatewayPlaces,

@@ -9,24 +9,24 @@ import type { Ip } from '../lib/addresses.ts';
 import type { LimitedLog } from '../lib/log.ts';
 import type { PacketIn, SwitchConnection } from '../openflow/connection.ts';
 import { decodePacket } from '../packet/decode.ts';
-import { encodePacket } from '../packet/encode.ts';
 import { fragmentIpv4 } from '../packet/fragment.ts';
-import { arpSenderOf, claimOf, gratuitousArp } from '../packet/neighbours.ts';
+import { arpSenderOf, claimOf } from '../packet/neighbours.ts';
 import { brInt } from '../pipeline/br-int.ts';
 import { type PacketInReasonName, packetInReasonOf } from '../pipeline/packet-in-reasons.ts';
 import type { Topology } from '../topology/model.ts';
 import { GatewayWatch } from './gateway-watch.ts';
 import type { HostAgent } from './host-agent.ts';
 import type { Memory } from './memory.ts';
+import { OutsideErrands } from './outside-errands.ts';
 import { OutsideSender } from './outside-sender.ts';
-import { askerAt, floatingIpAt, flushesOf, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
+import { askerAt, floatingIpAt, neededPlaces, type ServedSite, servedAddresses } from './outside-served.ts';
 import {
   type AnnouncerEffect,
   type AnnouncerState,
   announcerStep,
   announcerWakeMs,
   rememberedAnnouncer,
-  type ServedAddress,
+  servedKey,
 } from './router/announcer.ts';
 import { type EchoState, translateReply, translateRequest } from './router/echo-translator.ts';
 import {
@@ -92,6 +92,7 @@ const { ROUTER_IN, ROUTER_DELIVER } = brInt.tables;
 export class Outside {
   readonly #options: OutsideOptions;
   readonly #sender: OutsideSender;
+  readonly #errands: OutsideErrands;
   readonly #nowMs: () => number;
   #neighbours: OutsideState<Waiting>;
   #announcer: AnnouncerState;
@@ -99,12 +100,15 @@ export class Outside {
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   readonly #watch = new GatewayWatch();
-  /** Flushes for hosts that were not connected. */
-  #owedFlushes: ServedAddress[] = [];
 
   constructor(options: OutsideOptions) {
     this.#options = options;
     this.#sender = new OutsideSender(options);
+    this.#errands = new OutsideErrands({
+      ...options,
+      sender: this.#sender,
+      isServed: (one) => isDeepStrictEqual(this.#announcer.served.get(servedKey(one)), one),
+    });
     this.#nowMs = options.nowMs ?? (() => performance.now());
     const { memory, compiler } = options;
     this.#neighbours = rememberedOutside(memory.outsideNeighbours, this.#nowMs());
@@ -128,7 +132,7 @@ export class Outside {
     this.#options.memory.rememberServed([...announcer.served.values()]);
     this.#announce(announced);
     this.#step({ type: 'needed', places: neededPlaces(gateways, agents.keys(), (place) => this.#askerAt(place)) });
-    this.#owedFlushes = this.#owedFlushes.filter((served) => !this.#flush(served));
+    this.#errands.payOwed();
     this.#schedule();
   }
 
@@ -296,7 +300,7 @@ export class Outside {
     const { compiler, memory, onChange, limitedLog } = this.#options;
     switch (effect.type) {
       case 'ask':
-        void this.#tellAll(effect.host, effect.networkId, effect.packet);
+        void this.#errands.ask(effect.host, effect.networkId, effect.packet);
         return;
       case 'set':
       case 'unset': {
@@ -333,34 +337,10 @@ export class Outside {
   }
 
   #announce(effects: readonly AnnouncerEffect[]): void {
-    for (const effect of effects) {
-      // What another controller serves, it announces and flushes itself.
-      if (this.#options.agents.get(effect.served.host)?.follows) continue;
-      const { host, networkId, ip, mac } = effect.served;
-      if (effect.type === 'announce') void this.#tellAll(host, networkId, encodePacket(gratuitousArp({ mac, ip })));
-      else void this.#end(effect.served);
+    for (const { type, served } of effects) {
+      if (type === 'announce') void this.#errands.announce(served);
+      else void this.#errands.end(served);
     }
-  }
-
-  /** Once there are flows for it to leave by, and for answers to come in by. */
-  async #tellAll(host: string, networkId: string, packet: Uint8Array): Promise<void> {
-    await this.#options.settled(host);
-    this.#sender.sendToAll(host, networkId, packet);
-  }
-
-  /** Once nothing there begins any more. */
-  async #end(served: ServedAddress): Promise<void> {
-    await this.#options.settled(served.host);
-    if (!this.#flush(served)) this.#owedFlushes.push(served);
-  }
-
-  /** End the connections of a floating IP on a host. False: the host is not connected. */
-  #flush({ host, ip, connections }: ServedAddress): boolean {
-    const connection = this.#options.connection(host);
-    if (connection === undefined) return !this.#options.agents.has(host);
-    if (connections === undefined) return true;
-    for (const flush of flushesOf(ip, connections)) connection.send(flush);
-    return true;
   }
 
   #site(topology: Topology): ServedSite {

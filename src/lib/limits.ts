@@ -136,6 +136,8 @@ export const LIMITS = {
   translatedEchoes: 1_024,
   /** Routers that one gateway host announces without the controller: Open vSwitch looks up at most 4,096 flows for a packet. */
   announcedRouters: 256,
+  /** Floating IPs that left a host while it was away: with more, connections in the whole of their zones end when it is back. */
+  owedFlushesPerHost: 256,
   /** Packets that wait for an address: for one, for one network, in all, and their bytes. */
   heldPacketsPerAddress: 16,
   heldPacketsPerNetwork: 512,

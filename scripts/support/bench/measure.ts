@@ -53,6 +53,30 @@ export async function timed(
   return times;
 }
 
+/**
+ * Milliseconds that this thread computed since; what others do on the machine, and helper threads, hardly count. For ratios that
+ * must hold on a busy one.
+ */
+export function threadMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(since);
+  return (user + system) / 1_000;
+}
+
+/** Milliseconds that this thread computes for each of `rounds` runs of `work`, after `warmups` that do not count. */
+export function computed(
+  work: () => unknown,
+  { rounds, warmups = 0 }: { readonly rounds: number; readonly warmups?: number },
+): number[] {
+  const times: number[] = [];
+  for (let round = -warmups; round < rounds; round++) {
+    collectGarbage();
+    const start = process.threadCpuUsage();
+    work();
+    if (round >= 0) times.push(threadMs(start));
+  }
+  return times;
+}
+
 /** Where the process was given --expose-gc: what one round leaves behind is not the next one's to clear. */
 export function collectGarbage(): void {
   globalThis.gc?.();

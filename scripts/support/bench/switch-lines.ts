@@ -17,7 +17,7 @@ import type { Topology } from '../../../src/topology/model.ts';
 import { OvsSandbox } from '../../../test/support/ovs-sandbox.ts';
 import { Switchboard } from '../../../test/support/switchboard.ts';
 import { BareSwitch } from './bare-switch.ts';
-import { collectGarbage, type Line, type LineOptions, median, type Row, timed } from './measure.ts';
+import { collectGarbage, type Line, type LineOptions, median, type Row, threadMs, timed } from './measure.ts';
 import { compileOneHost, ONE_HOST, oneHostSite } from './site.ts';
 
 const BRIDGE = 'br-tun';
@@ -116,25 +116,34 @@ function bookOf(compiler: Compiler): BridgeBook {
   return book;
 }
 
+interface Taken {
+  readonly ms: number;
+  /** Of these, computed by this thread. */
+  readonly threadMs: number;
+}
+
 /** What one cold sync takes, from the loaded file to the last barrier. */
-async function coldSync(bench: Bench, topology: Topology): Promise<number> {
+async function coldSync(bench: Bench, topology: Topology): Promise<Taken> {
   let book: BridgeBook = new BridgeLedger(ONE_HOST, BRIDGE);
   const { connection, installer, close } = await bench.connect(() => book);
   collectGarbage();
   const start = performance.now();
+  const computing = process.threadCpuUsage();
   book = bookOf(compileOneHost(topology));
   installer.attach(connection);
   await installer.settled();
-  const ms = performance.now() - start;
+  const taken = { ms: performance.now() - start, threadMs: threadMs(computing) };
   await close();
   const count = await bench.flowCount();
   if (count !== book.size) throw new Error(`${count} flows on the bridge, ${book.size} in the book`);
-  return ms;
+  return taken;
 }
 
 export interface SyncFigures {
   readonly flows: number;
   readonly heddle: readonly number[];
+  /** What heddle's thread computed for each. */
+  readonly threadMs: readonly number[];
   readonly floor: readonly number[];
   readonly bundle: readonly number[];
 }
@@ -149,11 +158,14 @@ export async function measureColdSync(flowCount: number, rounds: number, withPee
     await writeFile(file, [...book.flows()].map(({ flow }) => `${formatFlow(flow)}\n`).join(''));
     const bare = await BareSwitch.dial(bench.port);
     const heddle: number[] = [];
+    const computedMs: number[] = [];
     const floor: number[] = [];
     const bundle: number[] = [];
     for (let round = 0; round < rounds; round++) {
       await bench.clear();
-      heddle.push(await coldSync(bench, topology));
+      const taken = await coldSync(bench, topology);
+      heddle.push(taken.ms);
+      computedMs.push(taken.threadMs);
       await bench.clear();
       floor.push(await bare.stream(bytes));
       if (!withPeer) continue;
@@ -161,7 +173,7 @@ export async function measureColdSync(flowCount: number, rounds: number, withPee
       bundle.push(await bench.ofctlMs('--bundle', 'add-flows', BRIDGE, file));
     }
     bare.close();
-    return { flows: book.size, heddle, floor, bundle };
+    return { flows: book.size, heddle, threadMs: computedMs, floor, bundle };
   } finally {
     await bench.stop();
   }
@@ -189,6 +201,8 @@ export const coldSyncLine: Line = async ({ rounds, shrink }: LineOptions): Promi
 export interface ReconcileFigures {
   readonly flows: number;
   readonly heddle: readonly number[];
+  /** What heddle's thread computed for each. */
+  readonly threadMs: readonly number[];
   readonly dump: readonly number[];
   readonly flowMods: number;
 }
@@ -202,8 +216,10 @@ export async function measureReconcile(flowCount: number, rounds: number): Promi
     await installer.settled();
     const before = installer.status().flowMods;
     const heddle: number[] = [];
+    const computedMs: number[] = [];
     const dump: number[] = [];
     for (let round = 0; round < rounds; round++) {
+      const computing = process.threadCpuUsage();
       heddle.push(
         ...(await timed(
           () => {
@@ -213,12 +229,13 @@ export async function measureReconcile(flowCount: number, rounds: number): Promi
           { rounds: 1 },
         )),
       );
+      computedMs.push(threadMs(computing));
       dump.push(await bench.ofctlMs('dump-flows', BRIDGE));
     }
     const after = installer.status().flowMods;
     const flowMods = after.add + after.modify + after.delete - before.add - before.modify - before.delete;
     await close();
-    return { flows: book.size, heddle, dump, flowMods };
+    return { flows: book.size, heddle, threadMs: computedMs, dump, flowMods };
   } finally {
     await bench.stop();
   }

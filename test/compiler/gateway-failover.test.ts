@@ -10,6 +10,7 @@ import type { Frame } from '../../src/packet/packet.ts';
 import { BFD_MACS } from '../../src/pipeline/gateway-alive.ts';
 import { loadTopology } from '../../src/topology/load.ts';
 import type { Topology } from '../../src/topology/model.ts';
+import { BFD_QUESTION } from '../support/bfd.ts';
 import { headersOf } from '../support/walker/packets.ts';
 import { siteOf } from '../support/walker/site.ts';
 import { portKey, Walker } from '../support/walker/walker.ts';
@@ -106,26 +107,6 @@ interface Announcement {
   readonly said: readonly number[];
 }
 
-/** What Open vSwitch sends to ask (lib/bfd.c): to its own 169.254.1.0. */
-const BFD: Frame = {
-  destination: macFromText(BFD_MACS.asking),
-  source: macFromText('0e:aa:00:00:00:01'),
-  vlans: [],
-  payload: {
-    kind: 'ipv4',
-    tos: 0xc0,
-    identification: 0,
-    dontFragment: true,
-    moreFragments: false,
-    fragmentOffset: 0,
-    ttl: 255,
-    options: new Uint8Array(),
-    source: ip4('169.254.1.1'),
-    destination: ip4('169.254.1.0'),
-    payload: { kind: 'udp', sourcePort: 50_000, destinationPort: 3784, data: new Uint8Array(24) },
-  },
-};
-
 /** A site of which hosts are dead, or have lost their tunnels alone. */
 class Site {
   readonly #site: ReturnType<typeof siteOf>;
@@ -183,7 +164,7 @@ class Site {
     );
     const found = new Set<string>();
     for (const tunnel of tunnels) {
-      const { arrivals, tunnelled } = this.#walker.walk(tunnel, headersOf(BFD));
+      const { arrivals, tunnelled } = this.#walker.walk(tunnel, headersOf(BFD_QUESTION));
       expect(tunnelled.map(({ host, ofport, headers }) => [host, ofport, headers.get('ethDst')])).toEqual([
         [tunnel.host, tunnel.ofport, macFromText(BFD_MACS.answering)],
       ]);

@@ -4,14 +4,9 @@
  * the floor, and by the least of each, so that a slow or busy machine says nothing; the bounds are twice what was measured.
  */
 import { beforeAll, expect, test } from 'vitest';
+import { changesOf, measureChanges } from '../../scripts/support/bench/change-lines.ts';
 import { computed } from '../../scripts/support/bench/measure.ts';
-import {
-  changesOf,
-  compileLarge,
-  encodeBook,
-  largeSiteDocument,
-  measureChanges,
-} from '../../scripts/support/bench/model-lines.ts';
+import { compileLarge, encodeBook, largeSiteDocument } from '../../scripts/support/bench/model-lines.ts';
 import { compileOneHost, loadSite, ONE_HOST, oneHostSite } from '../../scripts/support/bench/site.ts';
 import type { BridgeBook } from '../../src/compiler/book.ts';
 import type { Flow } from '../../src/flow/flow.ts';
@@ -84,7 +79,7 @@ test('compiling a site, and one change there', () => {
   const [added] = changesOf(compiler, topology);
   if (added === undefined) throw new Error('nothing to change');
   // Each has been made and written before, and its pair puts back what was.
-  measureChanges(compiler, added, 20);
+  measureChanges(compiler, added, { rounds: 20 });
   const pairs = 20;
   const times = computed(
     () => {

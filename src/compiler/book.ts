@@ -161,6 +161,11 @@ export class BridgeLedger implements BridgeBook {
     this.#meters.release(desired.meter.meter, desired);
   }
 
+  /** In steps, what is long of takeChange. */
+  prepareSteps(): Generator<void, void> {
+    return this.#flows.prepareSteps();
+  }
+
   /** What changed since this was last asked; undefined: nothing that a switch would see. */
   takeChange(): BridgeChange | undefined {
     const flows = this.#flows.takeChange();

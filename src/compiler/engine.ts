@@ -71,7 +71,11 @@ export class Engine implements Works {
         } while (one.isStale);
       }
       this.#stale.delete(host);
-      for (const ledger of this.#ledgers.get(host)?.values() ?? NOTHING) {
+      const ledgers = this.#ledgers.get(host);
+      for (const ledger of ledgers?.values() ?? NOTHING) yield* ledger.prepareSteps();
+      // Meanwhile facts may have changed: its turn comes again.
+      if (this.#stale.has(host)) continue;
+      for (const ledger of ledgers?.values() ?? NOTHING) {
         if (!ledger.isTouched) continue;
         take(ledger);
         yield;
@@ -81,6 +85,7 @@ export class Engine implements Works {
     for (const ledgers of this.#ledgers.values()) {
       for (const ledger of ledgers.values()) {
         if (!ledger.isTouched) continue;
+        yield* ledger.prepareSteps();
         take(ledger);
         yield;
       }

@@ -8,6 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Flow, Match } from '../flow/flow.ts';
+import { STEP_LENGTH } from '../lib/steps.ts';
 import { encodeMatch } from '../openflow/codec.ts';
 import type { EncodedFlow } from '../openflow/template.ts';
 import { WireError } from '../openflow/wire-error.ts';
@@ -89,6 +90,8 @@ export class FlowTable implements FlowNumbers {
   #came: number[] = [];
   #went: number[] = [];
   #released: number[] = [];
+  /** Values of flows that will leave. */
+  readonly #leaving = new Map<number, DesiredFlow>();
   #isTouched = false;
   #revision = 0;
   #lists: WeakRef<FlowList>[] = [];
@@ -244,6 +247,20 @@ export class FlowTable implements FlowNumbers {
     if (rivals.length === 1) this.#rivals.delete(first);
   }
 
+  /**
+   * Make values of those that will leave, in steps, before the change is taken: of thousands that is the most of it. What happens in
+   * between is seen to by takeChange.
+   */
+  *prepareSteps(): Generator<void, void> {
+    for (let index = 0; index < this.#went.length; index++) {
+      const id = this.#went[index] as number;
+      const state = this.#stateOf(id);
+      if ((state & STOOD) === 0 || (state & STANDS) !== 0 || this.#leaving.has(id)) continue;
+      if (this.#slab.findLike(id) === NO_FLOW) this.#leaving.set(id, this.#slab.desired(id));
+      if (this.#leaving.size % STEP_LENGTH === 0) yield;
+    }
+  }
+
   /** What changed since this was last asked. What stands is made values when somebody looks at it: at first that is all. */
   takeChange(): FlowChange {
     const slab = this.#slab;
@@ -266,7 +283,8 @@ export class FlowTable implements FlowNumbers {
       put[putLength++] = id;
     }
     put.length = putLength;
-    const gone = remove.map((id) => slab.desired(id));
+    const gone = remove.map((id) => this.#leaving.get(id) ?? slab.desired(id));
+    this.#leaving.clear();
     this.#freeReleased();
     const change = new FlowChange(this.#listOf(put), gone);
     this.#came = [];

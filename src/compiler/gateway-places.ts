@@ -8,7 +8,7 @@ import { Collections } from './collections.ts';
 import { Facts, sameMeaning } from './facts.ts';
 import {
   type BoundFloatingIp,
-  buildGateways,
+  buildGatewaysSteps,
   floatingIpPlace,
   type GatewayModel,
   type GatewayRouter,
@@ -71,10 +71,10 @@ export class GatewayPlaces {
 
   /** In steps. */
   *setTopologySteps(topology: Topology, routing: RoutingModel): Generator<void, void> {
+    const model = yield* buildGatewaysSteps(topology, routing, this.#leads);
     this.#topology = topology;
-    this.#model = buildGateways(topology, routing, this.#leads);
-    yield;
-    const { routers, floatingIps } = this.#model;
+    this.#model = model;
+    const { routers, floatingIps } = model;
     yield* this.routers.setAllSteps(routers);
     yield* this.floatingIps.setAllSteps(floatingIps);
     this.#byPort.clear();

@@ -5,9 +5,17 @@
 import { originHash } from '../flow/cookie.ts';
 import { type Ip, type Prefix, prefixContains, prefixToText } from '../lib/addresses.ts';
 import { LIMITS } from '../lib/limits.ts';
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import type { Host, Network, Router, Topology } from '../topology/model.ts';
 import { isTunnelled } from './names.ts';
-import { compareText, hasRouters, type RoutedRouter, type RoutingModel, routedRouter } from './routing.ts';
+import {
+  compareText,
+  hasRouters,
+  ROUTERS_A_STEP,
+  type RoutedRouter,
+  type RoutingModel,
+  routedRouter,
+} from './routing.ts';
 
 /** A router on its gateway hosts. */
 export interface GatewayRouter {
@@ -92,9 +100,19 @@ export function buildGateways(
   routing: RoutingModel,
   leads: ReadonlyMap<string, string> = new Map(),
 ): GatewayModel {
+  return finish(buildGatewaysSteps(topology, routing, leads));
+}
+
+/** Likewise in steps. */
+export function* buildGatewaysSteps(
+  topology: Topology,
+  routing: RoutingModel,
+  leads: ReadonlyMap<string, string>,
+): Generator<void, GatewayModel> {
   const routers = new Map<string, GatewayRouter>();
   const idsByKey = new Map<number, string>();
-  for (const id of [...topology.routers.keys()].sort()) {
+  for (const [index, id] of [...topology.routers.keys()].sort().entries()) {
+    if (index % ROUTERS_A_STEP === 0) yield;
     const router = topology.routers.get(id);
     if (router?.dataplane !== 'flows') continue;
     if (router.distributed && router.externalGatewayInfo === undefined) continue;
@@ -106,13 +124,16 @@ export function buildGateways(
   }
   const floatingIps = new Map<string, BoundFloatingIp>();
   for (const id of topology.floatingIps.keys()) {
+    if (floatingIps.size % STEP_LENGTH === 0) yield;
     const bound = boundFloatingIp(id, topology, routers);
     if (bound !== undefined) floatingIps.set(id, bound);
   }
-  const warnings = [
-    ...[...routers.values()].flatMap((router) => [...homeless(router), ...alone(router, topology)]),
-    ...unannounced(routers.values()),
-  ];
+  const warnings: string[] = [];
+  for (const [index, router] of [...routers.values()].entries()) {
+    if (index % ROUTERS_A_STEP === 0) yield;
+    warnings.push(...homeless(router), ...alone(router, topology));
+  }
+  warnings.push(...unannounced(routers.values()));
   return { routers, floatingIps, idsByKey, warnings };
 }
 

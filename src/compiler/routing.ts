@@ -4,6 +4,7 @@
  */
 import { originHash } from '../flow/cookie.ts';
 import { type Ip, ipToText, type Prefix, prefixContains } from '../lib/addresses.ts';
+import { finish } from '../lib/steps.ts';
 import type { Host, Router, RouterPort, Topology } from '../topology/model.ts';
 
 /** A router that is on every host which needs it. */
@@ -82,18 +83,27 @@ export const NO_ROUTING: RoutingModel = {
   warnings: [],
 };
 
+/** A router is some 100 µs of work: its subnets, its routes, and in gateways.ts who can be its gateway host. */
+export const ROUTERS_A_STEP = 16;
+
 /** Whether a host has routers at all. */
 export function hasRouters({ settings }: Topology, host: Host): boolean {
   return settings.enableDistributedRouting && host.agentMode !== 'legacy';
 }
 
 export function buildRouting(topology: Topology): RoutingModel {
+  return finish(buildRoutingSteps(topology));
+}
+
+/** Likewise in steps. */
+export function* buildRoutingSteps(topology: Topology): Generator<void, RoutingModel> {
   const routers = new Map<string, RoutedRouter>();
   const gateways = new Map<string, Gateway[]>();
   const pluggedPorts = new Map<string, PluggedPort>();
   const pluggedInterfaces = new Map<string, string[]>();
   const keys = routerKeys(topology.routers.keys());
-  for (const id of [...topology.routers.keys()].sort()) {
+  for (const [index, id] of [...topology.routers.keys()].sort().entries()) {
+    if (index % ROUTERS_A_STEP === 0) yield;
     const router = topology.routers.get(id);
     if (router === undefined) continue;
     for (const [portId, port] of pluggedPortsOf(router)) {
@@ -105,6 +115,7 @@ export function buildRouting(topology: Topology): RoutingModel {
     routers.set(id, routed);
     for (const gateway of gatewaysOf(router)) append(gateways, gateway.subnetId, gateway);
   }
+  yield;
   const warnings = [...ambiguous(topology, gateways), ...chained(topology)];
   const idsByKey = new Map([...keys].map(([id, key]) => [key, id]));
   return { routers, idsByKey, gateways, pluggedPorts, pluggedInterfaces, warnings };

@@ -15,7 +15,7 @@ import { GatewayPlaces } from './gateway-places.ts';
 import { isTunnelled, tunnelPortName } from './names.ts';
 import { PairCounts } from './pair-counts.ts';
 import { PortPlaces } from './port-places.ts';
-import { buildRouting, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
+import { buildRoutingSteps, hasRouters, NO_ROUTING, type RoutedRouter, type RoutingModel } from './routing.ts';
 
 export { isTunnelled } from './names.ts';
 
@@ -119,9 +119,9 @@ export class Site {
 
   /** Take in another topology, in steps. Ports are where they were. */
   *setTopologySteps(topology: Topology): Generator<void, void> {
+    const routing = yield* buildRoutingSteps(topology);
     this.#topology = topology;
-    this.#routing = buildRouting(topology);
-    yield;
+    this.#routing = routing;
     this.#networkCounts = new PairCounts();
     this.#subnetCounts = new PairCounts();
     yield* this.ports.setTopologySteps(topology, (port, host) => this.#countPort(port, host, 1));

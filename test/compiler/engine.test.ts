@@ -7,6 +7,7 @@ import { owner, type Placement } from '../../src/compiler/view.ts';
 import type { Action } from '../../src/flow/action.ts';
 import { PORT } from '../../src/flow/flow.ts';
 import { METER_FLAGS } from '../../src/flow/meter.ts';
+import { STEP_LENGTH } from '../../src/lib/steps.ts';
 import type { DesiredFlow, DesiredGroup, DesiredMeter } from '../../src/pipeline/origin.ts';
 
 const out = (port: number): readonly Action[] => [{ type: 'output', port }];
@@ -123,6 +124,41 @@ test('rows that join, leave, change and end while they are rendered', () => {
   const priorities = [...(engine.book('h', 'b')?.flows() ?? [])].map(({ flow: { priority } }) => priority);
   const kept = Array.from({ length: COUNT - 4 }, (_, index) => 1_002 + index);
   expect(priorities.sort((one, other) => one - other)).toEqual([...kept, 5_001, 5_000 + COUNT - 2, 6_000]);
+});
+
+test('thousands of flows leave in steps, and who comes back in between does not', () => {
+  const COUNT = 2_000;
+  const groups = new Collections();
+  const rows = new Collections();
+  const many = owner('many', (view, group) => {
+    view.rows(rows.at(group), { host: 'h', bridge: 'b' }, (name) => [flow(Number(name), out(1), 'row', name)]);
+    return [];
+  });
+  const engine = new Engine(
+    owner('root', (view) => {
+      view.each(groups.at(''), many);
+      return [];
+    })(),
+  );
+  for (let index = 0; index < COUNT; index++) rows.add('h', `${index}`);
+  groups.add('', 'h');
+  engine.pass();
+  for (let index = 0; index < COUNT; index++) rows.delete('h', `${index}`);
+  const changes: { readonly remove: readonly DesiredFlow[] }[] = [];
+  const steps = engine.passSteps((change) => changes.push(change));
+  let stepCount = 0;
+  for (; stepCount < COUNT / STEP_LENGTH / 2; stepCount++) expect(steps.next().done).toBe(false);
+  expect(changes).toEqual([]);
+  // One whose value was made, and one whose value was not.
+  rows.add('h', '1');
+  rows.add('h', `${COUNT - 1}`);
+  while (steps.next().done !== true) stepCount += 1;
+  expect(stepCount).toBeGreaterThan(COUNT / STEP_LENGTH);
+  engine.pass();
+  const removed = changes.flatMap(({ remove }) => remove.map((desired) => desired.flow.priority));
+  const flows = [...(engine.book('h', 'b')?.flows() ?? [])];
+  expect(flows.map((desired) => desired.flow.priority).sort()).toEqual([1, COUNT - 1]);
+  expect(new Set(removed).size).toBeGreaterThanOrEqual(COUNT - 2);
 });
 
 describe('two owners of one flow', () => {

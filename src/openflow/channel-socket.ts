@@ -189,6 +189,8 @@ export class ChannelSocket {
     this.#queue.flush();
     this.#queue.close();
     const socket = this.#socket;
+    // Of a crowd nobody is told why: those that linger would be more than those that are let in.
+    if (code === 'TOO_MANY_HANDSHAKES') socket.destroy();
     if (!socket.destroyed) {
       // A refused peer should still read why; one that does not read must not keep its socket.
       socket.end();

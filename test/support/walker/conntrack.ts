@@ -47,6 +47,8 @@ const IPV6 = 0x86dd;
 const IPV4 = 0x0800;
 
 export class Conntrack {
+  /** The port that the next translation into a range takes, if it is free: Open vSwitch chooses by a hash. Default: the first. */
+  preferredPort: number | undefined;
   readonly #connections = new Map<string, { readonly connection: Connection; readonly isReply: boolean }>();
 
   /** The packet after `ct`: its state, and its addresses where they are translated. Changes `headers`. */
@@ -112,9 +114,12 @@ export class Conntrack {
     const [low, high] = hasPorts
       ? [portMin ?? reply[port], portMax ?? portMin ?? (portMin === undefined ? 65_535 : portMin)]
       : [reply[port], reply[port]];
+    const preferred = portMin === undefined ? undefined : this.preferredPort;
+    const ports = preferred === undefined || preferred < low || preferred > high ? [] : [preferred];
+    for (let number = low; number <= high; number++) ports.push(number);
     for (let ip = first; ip <= last; ip++) {
       const value = typeof reply[address] === 'bigint' ? ip : Number(ip);
-      for (let number = low; number <= high; number++) {
+      for (const number of ports) {
         const candidate = { ...reply, [address]: value, [port]: number };
         if (!this.#connections.has(keyOf(zone, candidate))) return candidate;
       }

@@ -32,9 +32,9 @@ export interface Outcome {
 
 export function outcomeOfWalk({ arrivals, tunnelled, packetIns }: Walk): Outcome {
   const copies = [...arrivals, ...tunnelled].map(
-    ({ bridge, ofport, headers }) => `${bridge} ${portNumber(ofport)}: ${text(headers)}`,
+    ({ bridge, ofport, headers }) => `${bridge} ${portNumber(ofport)}: ${packetText(headers)}`,
   );
-  const ins = packetIns.map(({ reason, headers }) => `controller ${reason}: ${text(headers)}`);
+  const ins = packetIns.map(({ reason, headers }) => `controller ${reason}: ${packetText(headers)}`);
   const tunnelIds = tunnelled.map(({ bridge, ofport, headers }) => `${bridge} ${ofport} ${headers.get('tunnelId')}`);
   return { copies: [...copies, ...ins].sort(), tunnelIds: tunnelIds.sort() };
 }
@@ -55,8 +55,8 @@ export function outcomeOfTrace(
       const reason = /^userspace\(.*controller\(reason=(\d)/.exec(action)?.[1];
       const size = /^check_pkt_len\(size=(\d+),gt\((.*)\),le\((.*)\)\)$/.exec(action);
       const clone = /^clone\((.*)\)$/.exec(action) ?? /^sample\(sample=100\.0%,actions\((.*)\)\)$/.exec(action);
-      if (port !== undefined) copies.push(`${port}: ${text(headers)}`);
-      else if (reason !== undefined) copies.push(`controller ${REASONS[reason] ?? reason}: ${text(headers)}`);
+      if (port !== undefined) copies.push(`${port}: ${packetText(headers)}`);
+      else if (reason !== undefined) copies.push(`controller ${REASONS[reason] ?? reason}: ${packetText(headers)}`);
       else if (size !== null) run((sizeOf(headers) > Number(size[1]) ? size[2] : size[3]) ?? '', headers);
       else if (clone !== null) run(clone[1] ?? '', headers.clone());
       else if (action !== 'drop' && !action.startsWith('meter(')) change(headers, action);
@@ -70,7 +70,7 @@ function portNumber(ofport: number): number {
   return ofport === 0xffff_fffe ? 65_534 : ofport;
 }
 
-function text(headers: Headers): string {
+export function packetText(headers: Headers): string {
   return formatMatch(packetMatch(headers));
 }
 

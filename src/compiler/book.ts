@@ -166,6 +166,11 @@ export class BridgeLedger implements BridgeBook {
     return this.#flows.prepareSteps();
   }
 
+  /** Likewise what can be done after it. */
+  tidySteps(): Generator<void, void> {
+    return this.#flows.tidySteps();
+  }
+
   /** What changed since this was last asked; undefined: nothing that a switch would see. */
   takeChange(): BridgeChange | undefined {
     const flows = this.#flows.takeChange();

@@ -2,7 +2,7 @@
  * Collections: sets of names that change, which are read whole or followed one by one. Serves the engine and the compiler, beside
  * facts.ts.
  */
-import { finish } from '../lib/steps.ts';
+import { finish, STEP_LENGTH } from '../lib/steps.ts';
 import { Readable } from './facts.ts';
 
 /** Names, as one can look at them; they change. */
@@ -149,9 +149,21 @@ export class Collections {
 
   /** Make the elements under a key exactly these. */
   replace(key: string, elements: Iterable<string>): void {
+    finish(this.replaceSteps(key, elements));
+  }
+
+  /** Likewise in steps. */
+  *replaceSteps(key: string, elements: Iterable<string>): Generator<void, void> {
     const wanted = new Set(elements);
-    for (const element of [...this.elementsOf(key)]) if (!wanted.has(element)) this.delete(key, element);
-    for (const element of wanted) this.add(key, element);
+    let count = 0;
+    for (const element of [...this.elementsOf(key)]) {
+      if (!wanted.has(element)) this.delete(key, element);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
+    for (const element of wanted) {
+      this.add(key, element);
+      if (++count % STEP_LENGTH === 0) yield;
+    }
   }
 
   /** Make all collections exactly these. */
@@ -162,11 +174,11 @@ export class Collections {
   /** Likewise in steps. */
   *replaceAllSteps(collections: ReadonlyMap<string, Iterable<string>>): Generator<void, void> {
     for (const key of this.#collections.keys()) {
-      if (!collections.has(key)) this.replace(key, []);
+      if (!collections.has(key)) yield* this.replaceSteps(key, []);
       yield;
     }
     for (const [key, elements] of collections) {
-      this.replace(key, elements);
+      yield* this.replaceSteps(key, elements);
       yield;
     }
   }

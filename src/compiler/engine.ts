@@ -79,6 +79,7 @@ export class Engine implements Works {
         if (!ledger.isTouched) continue;
         take(ledger);
         yield;
+        yield* ledger.tidySteps();
       }
     }
     // What has left without anybody who was rendered for it.
@@ -88,6 +89,7 @@ export class Engine implements Works {
         yield* ledger.prepareSteps();
         take(ledger);
         yield;
+        yield* ledger.tidySteps();
       }
     }
     return { conflicts: [...conflicts.values()].flat(), rendered };

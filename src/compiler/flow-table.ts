@@ -55,6 +55,9 @@ const STOOD = 2;
 
 const FIRST_LENGTH = 16;
 
+/** Of more that leave at once, the others are freed in steps. */
+const FREED_AT_ONCE = 1_024;
+
 const CONTENT: ClaimKind<DesiredFlow>['contentOf'] = ({ flow }) =>
   JSON.stringify(flow.actions, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value));
 
@@ -90,6 +93,10 @@ export class FlowTable implements FlowNumbers {
   #came: number[] = [];
   #went: number[] = [];
   #released: number[] = [];
+  /** Left with a change that was taken, and still in the slab. */
+  #toFree: number[] = [];
+  /** Lists from before that, which may have these. */
+  #holders: readonly FlowList[] = [];
   /** Values of flows that will leave. */
   readonly #leaving = new Map<number, DesiredFlow>();
   #isTouched = false;
@@ -285,16 +292,23 @@ export class FlowTable implements FlowNumbers {
     put.length = putLength;
     const gone = remove.map((id) => this.#leaving.get(id) ?? slab.desired(id));
     this.#leaving.clear();
-    this.#freeReleased();
+    this.#letGo();
     const change = new FlowChange(this.#listOf(put), gone);
     this.#came = [];
     if (this.#went.length > 0) this.#went = [];
-    if (this.#released.length > 0) this.#released = [];
     if (this.#revision === 0) this.#sizes.note(this.#bridge, slab.room);
     this.#stoodSize = this.#size;
     this.#revision += 1;
     this.#isTouched = false;
     return change;
+  }
+
+  /** In steps, what is left to do after a change was taken with which thousands of flows left. */
+  *tidySteps(): Generator<void, void> {
+    while (this.#toFree.length > 0) {
+      this.#free(STEP_LENGTH);
+      yield;
+    }
   }
 
   contests(): readonly Contest<DesiredFlow>[] {
@@ -323,14 +337,24 @@ export class FlowTable implements FlowNumbers {
     return list;
   }
 
-  /** Lists that somebody still holds may have them. */
-  #freeReleased(): void {
-    const lists = this.#lists.flatMap((reference) => reference.deref() ?? []);
-    this.#lists = this.#lists.filter((reference) => reference.deref() !== undefined);
-    for (const id of this.#released) {
-      for (const list of lists) list.keep(id);
+  /** Free what was released, or the first of it. Lists that somebody holds already may have it. */
+  #letGo(): void {
+    this.#free(this.#toFree.length);
+    if (this.#released.length === 0) return;
+    this.#toFree = this.#released;
+    this.#released = [];
+    this.#holders = this.#lists.flatMap((reference) => reference.deref() ?? []);
+    this.#lists = this.#holders.map((list) => new WeakRef(list));
+    this.#free(FREED_AT_ONCE);
+  }
+
+  #free(count: number): void {
+    for (let freed = 0; freed < count && this.#toFree.length > 0; freed++) {
+      const id = this.#toFree.pop() as number;
+      for (const list of this.#holders) list.keep(id);
       this.#slab.free(id);
     }
+    if (this.#toFree.length === 0) this.#holders = [];
   }
 
   #stand(id: number): void {

@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { compileOffline } from '../../src/compiler/offline.ts';
 import { ipFromText, macFromText } from '../../src/lib/addresses.ts';
+import { LIMITS } from '../../src/lib/limits.ts';
 import { arpRequest } from '../../src/packet/neighbours.ts';
 import type { Frame } from '../../src/packet/packet.ts';
 import { BFD_MACS } from '../../src/pipeline/gateway-alive.ts';
@@ -272,4 +273,47 @@ test('a gateway host that nobody relieves announces nothing, and other hosts sen
   expect(count(two, 'node1')).toEqual([1, 0, 0, 0]);
   // A flow and its meter; the question and what is not asked; one for each of two routers that go outside.
   expect(count(two, 'node2')).toEqual([1, 2, 2, 2]);
+});
+
+test('of more routers than one packet can ask for, the first are announced, and somebody is told', () => {
+  const count = LIMITS.announcedRouters + 1;
+  const loaded = loadTopology(
+    JSON.stringify({
+      hosts: ['node1', 'node2'].map((name) => ({
+        name,
+        local_ip: `172.28.0.${name.slice(-1)}`,
+        bridge_mappings: { public: 'br-ex' },
+        agent_mode: 'dvr_snat',
+      })),
+      networks: [
+        {
+          id: 'public',
+          network_type: 'flat',
+          physical_network: 'public',
+          external: true,
+          subnets: [{ id: 'public4', cidr: '203.0.112.0/21' }],
+        },
+        ...Array.from({ length: count }, (_, index) => ({
+          id: `n${index}`,
+          network_type: 'vxlan',
+          segmentation_id: index + 1,
+          subnets: [{ id: `s${index}`, cidr: '10.0.0.0/24' }],
+        })),
+      ],
+      routers: Array.from({ length: count }, (_, index) => ({
+        id: `r${index}`,
+        distributed: false,
+        interfaces: [{ subnet: `s${index}` }],
+        external_gateway_info: { network: 'public' },
+      })),
+    }),
+    { file: 'site.json' },
+  );
+  if (!('topology' in loaded)) throw new Error(JSON.stringify(loaded.errors));
+  const offline = compileOffline(loaded.topology);
+  const { warnings } = offline.compiler.site.gateways.model;
+  expect(warnings.filter((line) => line.includes('announces only the first 256'))).toHaveLength(2);
+  const flows = [...(offline.compiler.book('node1', 'br-int')?.flows() ?? [])];
+  const asks = flows.filter(({ origin, flow }) => origin.rule === 'whom-to-announce' && flow.priority === 9);
+  expect(asks.map(({ flow }) => flow.actions.length)).toEqual([2 * LIMITS.announcedRouters]);
 });

@@ -174,7 +174,7 @@ function expectNumbered(out: string, group: string): void {
   expect(out).toMatch(/^foreign {3}group_id=7,type=all {2}# not computed$/m);
   expect(out).toMatch(/^different meter=5 .* # packet-in-meter of host node2 \(hosts\[1\], line \d+\)$/m);
   expect(out).toMatch(/^foreign {3}meter=99 kbps bands= type=drop rate=7 {2}# not computed$/m);
-  expect(out).toMatch(/^# node2 br-tun: 0 missing, 1 foreign, 1 different; \d+ flows, 2 groups as computed/m);
+  expect(out).toMatch(/^# node2 br-tun: 0 missing, 1 foreign, 1 different; \d+ flows, 2 groups, 1 meter as computed/m);
 }
 
 test('of a file that says something else is the flows of that', async () => {

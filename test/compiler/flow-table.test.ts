@@ -120,6 +120,32 @@ test('any claims and releases', () => {
   );
 });
 
+test('what left by thousands is freed in steps, and a change that was not read yet still has it', () => {
+  const COUNT = 3_000;
+  const table = new FlowTable(new Shared());
+  const plain = (priority: number): DesiredFlow => ({
+    flow: { table: 0, priority, match: {}, actions: [], cookie: 1n },
+    origin: { rule: 'r', object: 'o' },
+  });
+  const priorities = (flows: Iterable<DesiredFlow>) => [...flows].map(({ flow }) => flow.priority).sort();
+  const numbers = (from: number) => Array.from({ length: COUNT }, (_, index) => from + index);
+  const claims = numbers(1).map((priority) => table.claimAll([plain(priority)]));
+  const came = table.takeChange();
+  for (const claim of claims) table.releaseAll(claim);
+  const left = table.takeChange();
+  // Some of the places of those that left are taken before the others are free.
+  for (const priority of numbers(10_000)) table.claimAll([plain(priority)]);
+  const others = table.takeChange();
+  const steps = table.tidySteps();
+  while (steps.next().done !== true);
+  table.claimAll([plain(5)]);
+  expect(priorities(table.takeChange().put)).toEqual([5]);
+  expect(priorities(came.put)).toEqual(numbers(1).sort());
+  expect(priorities(left.remove)).toEqual(numbers(1).sort());
+  expect(priorities(others.put)).toEqual(numbers(10_000).sort());
+  expect(table.size).toBe(COUNT + 1);
+});
+
 test('flows that no message can carry are kept, told apart and found in the list', () => {
   const table = new FlowTable(new Shared());
   const unwritable = (vlan: number): DesiredFlow => ({

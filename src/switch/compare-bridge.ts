@@ -41,6 +41,7 @@ export interface Comparison {
 }
 
 export interface BridgeComparerOptions {
+  readonly host: string;
   /** The book as it is now. */
   readonly book: () => BridgeBook;
   /** Tells whether the book has changed. */
@@ -71,8 +72,10 @@ export class BridgeComparer {
 
   /** Rejects with ConnectionClosedError, or HeddleError UNREADABLE_REPLY, BAD_FLOW_DUMP. */
   async dump(connection: SwitchConnection): Promise<BridgeDump> {
+    const lane = this.#options.dumps?.laneOf(this.#options.host);
     const [flowFrames, numbered] = await Promise.all([
       inSlices(connection, {
+        ...(lane && { lane }),
         dump: (selection) => connection.dumpFlowFrames(selection),
         enter: async (flowCount) => {
           const leave = await this.#options.dumps?.enter(flowCount);

@@ -1,8 +1,9 @@
 /**
- * How much of dumps may be in memory at one time: a dump is some 200 bytes a flow until it is compared, and at a start every bridge of
- * a site is dumped. Serves the installers of one controller.
+ * How much of dumps may be in memory at one time, and how much of one switch may be dumped: a dump is some 200 bytes a flow until it
+ * is compared, and at a start every bridge of a site is dumped. Serves the installers of one controller.
  */
 import { LIMITS } from '../lib/limits.ts';
+import { SliceLane } from './dump-slices.ts';
 
 interface Waiting {
   readonly flowCount: number;
@@ -15,10 +16,19 @@ export class DumpGate {
   /** The longest waiting first. */
   readonly #waiting: Waiting[] = [];
   #delayedCount = 0;
+  /** By host, as many as were ever named: its bridges are one switch. */
+  readonly #lanes = new Map<string, SliceLane>();
 
   /** Dumps that had to wait for others, since the start. */
   get delayedCount(): number {
     return this.#delayedCount;
+  }
+
+  /** Of slices of the bridges of one host. */
+  laneOf(host: string): SliceLane {
+    const lane = this.#lanes.get(host) ?? new SliceLane();
+    this.#lanes.set(host, lane);
+    return lane;
   }
 
   /**

@@ -8,7 +8,7 @@
  *
  * Between two slices its thread takes 32 packets of each port, and is at the next slice if we ask at once: at 20 ms a slice that is
  * less than arrives, and after half a second of it packets are lost. So it is left alone for a moment, in which its loop runs
- * freely; meanwhile what has come is compared.
+ * freely; meanwhile what has come is compared. That holds for all bridges of one switch together, which have one thread.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { LIMITS } from '../lib/limits.ts';
@@ -21,23 +21,42 @@ export interface SliceOptions<T> {
   readonly enter?: (flowCount: number) => Promise<void>;
   /** Called with each slice, while the switch forwards packets. Default: nothing. */
   readonly take?: (slice: readonly T[]) => Promise<void>;
+  /** Shared by the bridges of one switch. Default: a lane of its own. */
+  readonly lane?: SliceLane;
+}
+
+/**
+ * Slices of one switch, one after the other whichever bridge they are of, and a rest behind each: the rest of one bridge is none
+ * while another one is asked.
+ */
+export class SliceLane {
+  #rested: Promise<unknown> = Promise.resolve();
+
+  /** Ask for a slice when those before it have come. Gives, and rejects with, what it does. */
+  run<Result>(slice: () => Promise<Result>): Promise<Result> {
+    let startMs = 0;
+    const done = this.#rested.then(() => {
+      startMs = performance.now();
+      return slice();
+    });
+    const rest = (): Promise<unknown> | undefined =>
+      // A short one has kept nobody.
+      performance.now() - startMs >= LIMITS.dumpPauseMs ? delay(LIMITS.dumpPauseMs) : undefined;
+    this.#rested = done.then(rest, rest);
+    return done;
+  }
 }
 
 /** All that `dump` gives for the whole bridge. Rejects with ConnectionClosedError, OpenFlowError, and as these do. */
 export async function inSlices<T>(connection: SwitchConnection, options: SliceOptions<T>): Promise<readonly T[]> {
-  const { dump, enter = async () => undefined, take = async () => undefined } = options;
+  const { dump, enter = async () => undefined, take = async () => undefined, lane = new SliceLane() } = options;
   const slices: (readonly T[])[] = [];
-  let pause: Promise<unknown> | undefined;
   const flowCounts = await connection.flowCounts();
   const flowCount = sumOf(flowCounts);
   await enter(flowCount);
   for (const selection of selections(flowCounts, flowCount)) {
-    await pause;
-    const startMs = performance.now();
-    const slice = await dump(selection);
+    const slice = await lane.run(() => dump(selection));
     slices.push(slice);
-    // A short one has kept nobody; and behind the last one nobody waits.
-    if (performance.now() - startMs >= LIMITS.dumpPauseMs) pause = delay(LIMITS.dumpPauseMs);
     await take(slice);
   }
   return slices.flat();

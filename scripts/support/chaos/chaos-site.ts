@@ -216,6 +216,7 @@ async function flowCount(host: Host, bridge: string): Promise<number> {
   return Number(count);
 }
 
-async function flowsOf(host: Host, bridge: string): Promise<readonly string[]> {
+/** Sorted, without those that were learnt. */
+export async function flowsOf(host: Host, bridge: string): Promise<readonly string[]> {
   return (await host.flows(bridge)).filter((flow) => !LEARNED.test(flow));
 }

@@ -14,7 +14,8 @@ describe('every decoder throws its own errors and nothing else', () => {
       expect(inputs, `${name}, seed ${seed}`).toBeGreaterThan(50);
       // Some of the damage is noticed, some of it does no harm: else the inputs are not worth much.
       expect(refused, `${name}, seed ${seed}`).toBeGreaterThan(0);
-      expect(refused, `${name}, seed ${seed}`).toBeLessThan(inputs);
+      // Hardly any damage does a topology file no harm: of some two hundred, now and then none is taken.
+      if (name !== 'topology file') expect(refused, `${name}, seed ${seed}`).toBeLessThan(inputs);
     }
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Long work in short turns: sockets are served in between, so that a comparison of 100,000 flows delays no echo reply and no other
- * bridge. Serves installer.ts.
+ * Long work in short turns: sockets are served in between. Serves the controller's file of state and its reader of topologies;
+ * installers share theirs (turn-queue.ts).
  */
 import { LIMITS } from '../lib/limits.ts';
 

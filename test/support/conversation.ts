@@ -2,10 +2,10 @@
  * A TCP connection that talks all the time, for what becomes of connections when something happens to their way: how many words
  * were answered, and how it ended. Serves the tests of ways outside.
  */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Namespace } from '../../scripts/support/lab/namespace.ts';
+import { RunningProgram, startServer } from './python.ts';
 
 /** Repeats what anybody says, to many at once, and says when one of them is gone. */
 const REPEATER = `
@@ -43,35 +43,30 @@ except OSError as error:
 
 /** Start a server that repeats what it hears; comes back once it listens. Ends with the namespace. */
 export async function repeatWords(namespace: Namespace, port: number): Promise<void> {
-  const child = namespace.start(['timeout', '300', '/usr/bin/python3', '-c', REPEATER, `${port}`]);
-  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  await startServer(namespace, REPEATER, `${port}`);
 }
 
 export class Conversation {
-  readonly #child: ChildProcess;
-  #output = '';
+  readonly #program: RunningProgram;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#output += text;
-    });
+  private constructor(program: RunningProgram) {
+    this.#program = program;
   }
 
   /** Connect, and come back with the first answer. */
   static async start(from: Namespace, target: string, port: number): Promise<Conversation> {
-    const conversation = new Conversation(from.start(['/usr/bin/python3', '-c', TALKER, target, `${port}`]));
+    const conversation = new Conversation(new RunningProgram(from, TALKER, target, `${port}`));
     await eventually(`${target} answers`, () => conversation.answered > 0);
     return conversation;
   }
 
   get answered(): number {
-    return this.#output.match(/^answered$/gm)?.length ?? 0;
+    return this.#program.output.match(/^answered$/gm)?.length ?? 0;
   }
 
   /** The error that ended it; undefined while it goes on. Five seconds without an answer are a TimeoutError. */
   get end(): string | undefined {
-    return /^(?!answered\n)(\w+)\n/m.exec(this.#output)?.[1];
+    return /^(?!answered\n)(\w+)\n/m.exec(this.#program.output)?.[1];
   }
 
   /** It has gone on since: an answer comes to what is said from now on. */
@@ -87,9 +82,9 @@ export class Conversation {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGKILL');
+    if (this.#program.child.exitCode !== null) return;
+    const closed = once(this.#program.child, 'close');
+    this.#program.child.kill('SIGKILL');
     await closed;
   }
 }

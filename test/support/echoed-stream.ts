@@ -3,11 +3,11 @@
  * when the stream ends is waited for, and buffers are so large that nothing is lost in a guest that is not scheduled. Serves
  * tests that say that nothing is lost.
  */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { eventually } from '../../scripts/support/lab/command.ts';
 import type { Namespace } from '../../scripts/support/lab/namespace.ts';
 import { invariant } from '../../src/lib/errors.ts';
+import { RunningProgram, startServer } from './python.ts';
 
 const BUFFERS = `
 import socket
@@ -81,35 +81,30 @@ export interface Echoed {
  * namespace.
  */
 export async function echoDatagrams(namespace: Namespace, port: number, address = ''): Promise<void> {
-  const child = namespace.start(['timeout', '300', '/usr/bin/python3', '-c', ECHO, `${port}`, address]);
-  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  await startServer(namespace, ECHO, `${port}`, address);
 }
 
 export class EchoedStream {
-  readonly #child: ChildProcess;
-  #output = '';
+  readonly #program: RunningProgram;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#output += text;
-    });
+  private constructor(program: RunningProgram) {
+    this.#program = program;
   }
 
   /** 200 datagrams a second; comes back with the first that has come back. */
   static async start(from: Namespace, target: string, port: number): Promise<EchoedStream> {
-    const stream = new EchoedStream(from.start(['/usr/bin/python3', '-c', SENDER, target, `${port}`, `${RATE_PPS}`]));
-    await eventually(`${target} sends a datagram back`, () => stream.#output.includes('heard'));
+    const stream = new EchoedStream(new RunningProgram(from, SENDER, target, `${port}`, `${RATE_PPS}`));
+    await eventually(`${target} sends a datagram back`, () => stream.#program.output.includes('heard'));
     return stream;
   }
 
   /** End it, and wait for what is on its way. */
   async stop(): Promise<Echoed> {
-    const closed = once(this.#child, 'close');
-    this.#child.kill('SIGINT');
+    const closed = once(this.#program.child, 'close');
+    this.#program.child.kill('SIGINT');
     await closed;
-    const [, account] = this.#output.split('\n');
-    invariant(account, 'a stream ends with its account', { output: this.#output });
+    const [, account] = this.#program.output.split('\n');
+    invariant(account, 'a stream ends with its account', { output: this.#program.output });
     const [sent = 0, refused = 0, ...missing] = account.split(' ').map(Number);
     return { sent, refused, missing };
   }
